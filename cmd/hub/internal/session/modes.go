@@ -1,0 +1,181 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// modes follows what the programs of a shell switch on in the terminal, so
+// that it can be switched off when somebody leaves in the middle of one: a
+// terminal that is left in the alternate screen, with the mouse reported and
+// the cursor hidden, is not put back as it was.
+type modes struct {
+	on       []int // private modes that are set and were not
+	off      []int // private modes that are reset and were set
+	keypad   bool  // ESC =
+	insert   bool  // CSI 4 h
+	graphics bool  // ESC ( 0
+	region   bool  // margins are set
+	style    bool  // the cursor's shape was changed
+	sgr      bool  // colours are on
+	kitty    int   // keyboard modes pushed
+	other    bool  // modifyOtherKeys
+	column   bool  // the last byte was no newline
+	part     []byte
+}
+
+// Private modes that are off, or on, in a terminal that nobody has touched.
+var (
+	usuallyOff = []int{1, 5, 47, 1047, 1049, 9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2026, 2031, 2048}
+	usuallyOn  = []int{7, 25}
+)
+
+// see takes a piece of output that went to the terminal.
+func (m *modes) see(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	m.column = p[len(p)-1] != '\n'
+	if len(m.part) > 0 {
+		m.part = append(m.part, p...)
+		p, m.part = m.part, nil
+	}
+	for {
+		at, n, q := nextSequence(p)
+		if at < 0 {
+			return
+		}
+		if n == 0 {
+			m.part = bytes.Clone(p[at:])
+			return
+		}
+		m.apply(q)
+		p = p[at+n:]
+	}
+}
+
+func (m *modes) apply(q sequence) {
+	body := string(q.body)
+	switch q.kind {
+	case 0:
+		switch {
+		case body == "" && q.final == '=':
+			m.keypad = true
+		case body == "" && q.final == '>':
+			m.keypad = false
+		case body == "" && q.final == 'c':
+			*m = modes{column: m.column}
+		case body == "(":
+			m.graphics = q.final == '0'
+		}
+	case '[':
+		private, isPrivate := strings.CutPrefix(body, "?")
+		switch {
+		case (q.final == 'h' || q.final == 'l') && isPrivate:
+			for f := range strings.SplitSeq(private, ";") {
+				if n, err := strconv.Atoi(f); err == nil {
+					m.setPrivate(n, q.final == 'h')
+				}
+			}
+		case (q.final == 'h' || q.final == 'l') && body == "4":
+			m.insert = q.final == 'h'
+		case q.final == 'r' && !isPrivate:
+			m.region = body != "" && body != ";"
+		case q.final == 'q' && strings.HasSuffix(body, " "):
+			m.style = body != "0 " && body != " "
+		case q.final == 'm' && strings.HasPrefix(body, ">4"):
+			m.other = !strings.HasSuffix(body, ";0") && body != ">4"
+		case q.final == 'm' && (body == "" || body[0] >= '0' && body[0] <= ';'):
+			m.sgr = body != "" && body != "0"
+		case q.final == 'u' && strings.HasPrefix(body, ">"):
+			m.kitty++
+		case q.final == 'u' && strings.HasPrefix(body, "<"):
+			n, err := strconv.Atoi(body[1:])
+			if err != nil {
+				n = 1
+			}
+			m.kitty = max(0, m.kitty-n)
+		case q.final == 'p' && body == "!":
+			m.soft()
+		}
+	}
+}
+
+func (m *modes) setPrivate(n int, set bool) {
+	var l *[]int
+	switch {
+	case slices.Contains(usuallyOff, n):
+		l = &m.on
+	case slices.Contains(usuallyOn, n):
+		l, set = &m.off, !set
+	default:
+		return
+	}
+	if i := slices.Index(*l, n); set && i < 0 {
+		*l = append(*l, n)
+	} else if !set && i >= 0 {
+		*l = slices.Delete(*l, i, i+1)
+	}
+}
+
+// soft is what CSI ! p, a soft reset, switches off.
+func (m *modes) soft() {
+	m.keypad, m.insert, m.graphics, m.region, m.sgr = false, false, false, false, false
+	m.off = nil
+}
+
+// undo returns what brings the terminal back to where it was, ready for a
+// line of text, and forgets it.
+func (m *modes) undo() string {
+	var b strings.Builder
+	if m.kitty > 0 {
+		fmt.Fprintf(&b, "\x1b[<%du", m.kitty)
+	}
+	if m.other {
+		b.WriteString("\x1b[>4;0m")
+	}
+	if m.sgr {
+		b.WriteString("\x1b[m")
+	}
+	if m.graphics {
+		b.WriteString("\x1b(B")
+	}
+	if m.insert {
+		b.WriteString("\x1b[4l")
+	}
+	if m.keypad {
+		b.WriteString("\x1b>")
+	}
+	if m.style {
+		b.WriteString("\x1b[0 q")
+	}
+	if m.region {
+		b.WriteString("\x1b7\x1b[r\x1b8") // CSI r moves the cursor
+	}
+	for _, n := range m.off {
+		fmt.Fprintf(&b, "\x1b[?%dh", n)
+	}
+	// The alternate screen goes last: leaving it brings back the cursor.
+	screens := []int{47, 1047, 1049}
+	alternate := false
+	for _, n := range m.on {
+		if slices.Contains(screens, n) {
+			alternate = true
+			continue
+		}
+		fmt.Fprintf(&b, "\x1b[?%dl", n)
+	}
+	for _, n := range screens {
+		if slices.Contains(m.on, n) {
+			fmt.Fprintf(&b, "\x1b[?%dl", n)
+		}
+	}
+	if m.column || alternate {
+		b.WriteString("\r\n")
+	}
+	*m = modes{}
+	return b.String()
+}
