@@ -1,0 +1,200 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"hubfs/transport"
+)
+
+// readyFD is where a process that runs in the background finds the pipe on
+// which its starter waits.
+const readyFD = 3
+
+// ReadyFlag is the flag that tells a program that it was started by
+// Background: it must call Ready when it serves, or cannot.
+const ReadyFlag = "ready"
+
+// maxLog is how large a log may be for the next server to append to it.
+const maxLog = 1 << 20
+
+// Dial connects to the server at a. If a is the NAME of a server that does
+// not run, it starts this very program with args, which must make it that
+// server, and connects then. The server ends by itself when it is idle.
+//
+// Of several processes that start a server at the same time one does; the
+// others wait for it and join.
+func Dial(ctx context.Context, a transport.Addr, args []string) (net.Conn, error) {
+	c, err := transport.Dial(ctx, a)
+	if !errors.Is(err, transport.ErrNotRunning) || !a.Local() {
+		return c, err
+	}
+	// transport looks at the folder whenever it dials or listens, and refuses
+	// one that is not private.
+	if err := os.Mkdir(filepath.Dir(a.Address), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("start server %s: %w", a, err)
+	}
+	unlock, err := lockStart(ctx, a)
+	if err != nil {
+		return nil, fmt.Errorf("start server %s: %w", a, err)
+	}
+	defer unlock()
+	// Somebody else may have started it while we waited for the lock.
+	if c, err = transport.Dial(ctx, a); !errors.Is(err, transport.ErrNotRunning) {
+		return c, err
+	}
+	err = Background(ctx, logPath(a), append(slices.Clone(args), "--idle", "1m"))
+	if err != nil && !errors.Is(err, transport.ErrInUse) {
+		return nil, fmt.Errorf("start server %s: %w", a, err)
+	}
+	return transport.Dial(ctx, a)
+}
+
+// logPath is where a server in the background writes what it has to say.
+func logPath(a transport.Addr) string {
+	return strings.TrimSuffix(a.Address, ".sock") + ".log"
+}
+
+// lockStart takes the lock that starters of the server at a hold, one at a
+// time, and waits for it.
+func lockStart(ctx context.Context, a transport.Addr) (unlock func(), err error) {
+	f, err := os.OpenFile(a.Address+".start", os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// The goroutine ends with the wait for the lock, at the latest when the
+	// one who holds it has given up or is gone.
+	locked := make(chan error, 1)
+	go func() {
+		for {
+			err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+			if !errors.Is(err, syscall.EINTR) {
+				locked <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-locked:
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		return func() { f.Close() }, nil
+	case <-ctx.Done():
+		go func() { <-locked; f.Close() }() // ends with the goroutine above
+		return nil, ctx.Err()
+	}
+}
+
+// Background starts this very program with args as a process that outlives
+// the caller: in a session of its own, in the root folder, with nothing of
+// the caller's input and output, its standard error in the file log. It
+// returns when the process says that it is ready, or with the reason why it
+// is not.
+func Background(ctx context.Context, log string, args []string) error {
+	exe, err := executable()
+	if err != nil {
+		return err
+	}
+	logFile, err := openLog(log)
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	ready, childEnd, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+
+	cmd := exec.Command(exe, append(args, "--"+ReadyFlag)...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Dir = "/"
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		// They say in which shell the caller is, which the process is not.
+		return strings.HasPrefix(v, "HUB_SHELL=") || strings.HasPrefix(v, "HUB_SERVER=")
+	})
+	cmd.Stderr = logFile
+	cmd.ExtraFiles = []*os.File{childEnd}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	childEnd.Close()
+	if err != nil {
+		return err
+	}
+	go cmd.Wait() // ends with the process, or with ours; leaves no zombie
+
+	// A pipe's read ends when the process is ready, and when it is gone.
+	stop := context.AfterFunc(ctx, func() { ready.Close() })
+	defer stop()
+	answer, err := io.ReadAll(io.LimitReader(ready, 4096))
+	switch text := string(answer); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	case text == "ready":
+		return nil
+	case text == "":
+		return fmt.Errorf("it ended at once: see %s", log)
+	case strings.HasPrefix(text, "in use:"):
+		return fmt.Errorf("%s: %w", strings.TrimPrefix(text, "in use:"), transport.ErrInUse)
+	default:
+		return errors.New(text)
+	}
+}
+
+// Ready returns what a process started by Background calls once, with nil
+// when it is ready, else with the reason why it is not.
+func Ready() func(error) {
+	// The processes that we start are not to hold the pipe open.
+	syscall.CloseOnExec(readyFD)
+	f := os.NewFile(readyFD, "ready")
+	return func(err error) {
+		defer f.Close()
+		switch {
+		case err == nil:
+			io.WriteString(f, "ready")
+		case errors.Is(err, transport.ErrInUse):
+			io.WriteString(f, "in use:"+err.Error())
+		default:
+			io.WriteString(f, err.Error())
+		}
+	}
+}
+
+// executable is this program's file. Under `go run` it is deleted when the
+// go command ends; Linux still finds it then.
+func executable() (string, error) {
+	exe, err := os.Executable()
+	if err == nil {
+		if _, err = os.Stat(exe); err == nil {
+			return exe, nil
+		}
+	}
+	if runtime.GOOS == "linux" {
+		return "/proc/self/exe", nil
+	}
+	return "", fmt.Errorf("find this program's file: %w", err)
+}
+
+// openLog opens a log for appending, and begins anew when it has grown large.
+func openLog(path string) (*os.File, error) {
+	flags := os.O_WRONLY | os.O_CREATE | os.O_APPEND | syscall.O_NOFOLLOW
+	if fi, err := os.Lstat(path); err == nil && fi.Size() > maxLog {
+		flags |= os.O_TRUNC
+	}
+	return os.OpenFile(path, flags, 0o600)
+}

@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+)
+
+// Relay copies bytes between a client on r and w and a server on c, both ways,
+// until the server hangs up or r ends. It does not wait for r when the server
+// hangs up first: the caller is expected to end.
+func Relay(r io.Reader, w io.Writer, c net.Conn) error {
+	defer c.Close()
+	toServer := make(chan error, 1)
+	// Ends with r, or with a write to the closed connection.
+	go func() {
+		_, err := io.Copy(c, r)
+		// The server hangs up in turn when its replies have been sent.
+		if half, ok := c.(interface{ CloseWrite() error }); ok {
+			half.CloseWrite()
+		} else {
+			c.Close()
+		}
+		toServer <- err
+	}()
+	_, err := io.Copy(w, c)
+	select {
+	case e := <-toServer:
+		if e != nil && !errors.Is(e, net.ErrClosed) {
+			err = errors.Join(e, err)
+		}
+	default:
+	}
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
