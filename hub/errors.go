@@ -1,0 +1,44 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Errors of this package, besides DiscardedError and GapError.
+var (
+	// ErrEnded says that the stream is complete: nothing follows, and nothing
+	// can be written. It is an io.EOF, and pipes.IsEnded knows it.
+	ErrEnded error = endedError{}
+	// ErrClosed says that the hub, the reader or the writer is closed.
+	ErrClosed = errors.New("hub is closed")
+	// ErrNoSpace says that the Budget has no room for a write.
+	ErrNoSpace = errors.New("no room in the memory budget")
+	// ErrOffset says that an offset is negative.
+	ErrOffset = errors.New("negative offset")
+)
+
+// A DiscardedError answers a read of bytes that are no longer retained.
+type DiscardedError struct {
+	First int64 // the oldest byte that is
+}
+
+func (e *DiscardedError) Error() string {
+	return fmt.Sprintf("discarded: stream starts at %d", e.First)
+}
+
+// A GapError answers an addressed write that would leave a gap.
+type GapError struct {
+	Next int64 // where the stream ends
+}
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("gap: stream ends at %d", e.Next)
+}
+
+type endedError struct{}
+
+func (endedError) Error() string        { return "stream has ended" }
+func (endedError) Ended() bool          { return true }
+func (endedError) Is(target error) bool { return target == io.EOF }

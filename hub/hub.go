@@ -1,0 +1,254 @@
+// Package hub is one stream of bytes with any number of readers and writers,
+// which come and go while it flows. A late reader gets the history.
+//
+// A Hub numbers its bytes from 0 with absolute offsets that never wrap. It
+// retains the last Size of them in a Store. A Reader is a position in the
+// stream; a Writer appends to its end. Both can be used in two ways: TryRead
+// and TryWrite never block, and leave a function to be called when trying
+// again may have another result, so that somebody who waits is a record and
+// not a goroutine; ReadContext and WriteContext block.
+//
+// # Ordering
+//
+// Writes are appended whole, in the order in which they were first tried; two
+// writes never interleave. A write that comes while others wait queues behind
+// them. A reader gets consecutive bytes. Message boundaries are not kept.
+//
+// # Loss
+//
+// In calm a writer never waits: after each append the hub starts at
+// max(first, next-size), and a reader that stood before goes on at the oldest
+// byte. What it missed is counted in its status and in the hub's. In fear a
+// write waits until the slowest reader is within size of its end, or until no
+// reader is behind at all, which is how a write larger than size passes. With
+// no reader nobody waits.
+//
+// An input hub (Options.Input) starts in fear and keeps nothing that every
+// present reader has read. Without readers it keeps up to size for the one to
+// come; in fear the writers then wait.
+//
+// Every reader counts, from its opening to its Close, but for a Lazy one,
+// which counts from its first read. A reader of addressed bytes stands at the
+// offset that it asked for last: to ask for an offset says that everything
+// before it has arrived.
+//
+// # Marks
+//
+// EOF puts a mark at the end of the stream, for the readers open at this
+// moment. Each of them gets one read of no bytes when it comes to the mark,
+// and goes on behind it. A reader that was overtaken gets the marks that it
+// missed where it goes on. A reader that addresses bytes gets the mark if it
+// asks for the very offset, and passes it by if it asks for a later one.
+//
+// # Blocking
+//
+// Nothing blocks but ReadContext and WriteContext. There is no goroutine in
+// this package; a rate limit uses a timer while a writer waits for it.
+//
+// A read takes bytes only inside TryRead, under the hub's lock: a waiting read
+// has taken nothing, and CancelRead loses nothing. A wake is called with no
+// lock of the hub held, at most once for each answer "not ready". One that is
+// on its way when CancelRead or CancelWrite is called may still arrive; it
+// must find nothing to do.
+//
+// # Ownership
+//
+// Bytes lie in chunks that are shared, counted and never changed while anybody
+// holds them. TryRead hands out Pieces of chunks; their holder calls Free once
+// for each when it is done. A Piece given to TryWrite passes to the hub when
+// the write succeeds, and stays with the caller in every other case.
+//
+// The lock order is Hub, then Budget. The Free of a Piece given to TryWrite
+// may be called with the hub's lock held: it must not block or use the hub.
+package hub
+
+import (
+	"sync"
+	"time"
+)
+
+// DefaultSize is how many bytes a hub retains if nothing else is said.
+const DefaultSize = 1 << 20
+
+// Options are what a Hub starts with. The zero value is a calm hub of
+// DefaultSize bytes in memory.
+type Options struct {
+	Size   int64 // bytes retained; 0: DefaultSize
+	Input  bool  // starts in fear; keeps nothing that every present reader has read
+	Fear   bool  // writers wait for the slowest reader
+	Trunc  bool  // readers start at the end
+	Limit  Limit
+	Budget *Budget // shared with other hubs; nil: no limit
+	Store  Store   // empty, or with a history; nil: NewMemory()
+}
+
+// A Hub is one stream. Its methods may be called from any goroutine.
+type Hub struct {
+	input  bool    // immutable
+	budget *Budget // immutable; charged with next-first bytes until Close
+
+	// mu guards all that follows, and the fields of readers and writers that
+	// say so. It is never held while a wake is called.
+	mu sync.Mutex
+
+	store       Store
+	first, next int64 // offsets of the oldest byte retained and after the newest
+	size        int64
+	modified    time.Time // of the last append, or of New
+
+	fear, trunc, frozen, ended, closed bool
+	endStatus                          string
+
+	readers        []*Reader // in no order; a Reader knows its index
+	readerID       uint64    // of the reader opened last
+	waitingReaders queue
+	lostByClosed   int64 // bytes lost by readers that are closed
+
+	// The readers that count. slowest is never above the position of any of
+	// them, and atSlowest of them stand exactly there. With atSlowest 0 it is
+	// only a bound; slowestLocked makes it exact when it must.
+	counting  int
+	slowest   int64
+	atSlowest int
+
+	marks     []mark // ascending in both fields
+	markCount int64  // marks ever set
+
+	writers        int
+	waitingWriters queue // the first has the turn
+	limiter        limiter
+}
+
+// New returns a Hub with its Options.
+func New(o Options) *Hub {
+	h := &Hub{
+		input:    o.Input,
+		budget:   o.Budget,
+		store:    o.Store,
+		size:     o.Size,
+		fear:     o.Fear || o.Input,
+		trunc:    o.Trunc,
+		modified: time.Now(),
+		limiter:  limiter{limit: o.Limit},
+	}
+	if h.size <= 0 {
+		h.size = DefaultSize
+	}
+	if h.store == nil {
+		h.store = NewMemory()
+	}
+	h.first, h.next = h.store.Bounds()
+	h.budget.charge(h.next - h.first)
+	return h
+}
+
+// Close ends the hub itself: everybody who waits and everybody who tries again
+// gets ErrClosed. Memory and budget are given back; Pieces that were handed
+// out stay good until they are freed.
+func (h *Hub) Close() error {
+	var ws wakes
+	defer ws.call()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil
+	}
+	h.closed = true
+	h.limiter.stop()
+	h.wakeEverybodyLocked(&ws)
+	h.budget.release(h.next - h.first)
+	h.first = h.next
+	h.marks = nil
+	return h.store.Close()
+}
+
+// appendLocked adds the bytes of p, which is not empty, to the stream, or
+// returns ErrNoSpace or the store's error and takes nothing.
+func (h *Hub) appendLocked(p Piece) error {
+	n := int64(len(p.Data))
+	// The oldest bytes go before the new ones come, so that their chunks can
+	// be used again at once.
+	drop := min(h.keepFromLocked(h.next+n), h.next) - h.first
+	more, ok := h.budget.exchange(drop, n, 0)
+	if !ok {
+		more, ok = h.budget.exchange(drop, n, h.droppableLocked()-drop)
+	}
+	if !ok {
+		return ErrNoSpace
+	}
+	h.first += drop + more
+	h.store.Discard(h.first)
+	off, err := h.store.Append(p)
+	if err != nil {
+		h.budget.release(n)
+		return err
+	}
+	h.next = off + n
+	h.modified = time.Now()
+	h.trimLocked() // of a write larger than size only the end is kept
+	return nil
+}
+
+// keepFromLocked returns where the hub is to start when it ends at next: the
+// one place that says what is retained.
+func (h *Hub) keepFromLocked(next int64) int64 {
+	keep := next - h.size
+	switch {
+	case h.counting == 0:
+		if h.input && h.fear {
+			keep = h.first // for the reader to come
+		}
+	case h.input && h.fear:
+		keep = h.slowestLocked(exact)
+	case h.input:
+		keep = max(keep, h.slowestLocked(exact))
+	case h.fear:
+		keep = min(keep, h.slowestLocked(keep))
+	}
+	return max(h.first, min(keep, next))
+}
+
+// droppableLocked returns how many of the oldest bytes may go if there is no
+// other way to make room in the budget.
+func (h *Hub) droppableLocked() int64 {
+	switch {
+	case h.fear && h.counting > 0:
+		return min(h.slowestLocked(exact), h.next) - h.first
+	case h.fear && h.input:
+		return 0 // all is for the reader to come
+	}
+	return h.next - h.first
+}
+
+// trimLocked gives up what need not be kept. A frozen hub stands still.
+func (h *Hub) trimLocked() {
+	if h.frozen || h.closed {
+		return
+	}
+	h.discardLocked(h.keepFromLocked(h.next))
+}
+
+func (h *Hub) discardLocked(off int64) {
+	if off <= h.first {
+		return
+	}
+	h.budget.release(off - h.first)
+	h.first = off
+	h.store.Discard(off)
+}
+
+// settleLocked does what follows from a reader's moving on, or from a change
+// of the hub's ways.
+func (h *Hub) settleLocked(ws *wakes) {
+	h.trimLocked()
+	h.turnLocked(ws)
+}
+
+// wakeEverybodyLocked wakes all who wait: none of them waits any longer. The
+// writers keep their places until they have seen why.
+func (h *Hub) wakeEverybodyLocked(ws *wakes) {
+	h.waitingReaders.wakeUpTo(everybody, ws)
+	for w := h.waitingWriters.first; w != nil; w = w.next {
+		ws.take(w)
+	}
+}

@@ -1,0 +1,330 @@
+package hub
+
+import (
+	"context"
+	"io"
+	"math"
+)
+
+// A Start says where a Reader starts.
+type Start int64
+
+// Where a Reader starts, besides Back.
+const (
+	// FromOldest is the oldest byte retained; if the hub is in trunc mode it
+	// is FromEnd.
+	FromOldest Start = 0
+	// FromEnd is the end: the reader gets only what comes.
+	FromEnd Start = 1
+	// Addressed is the offset that each read says.
+	Addressed Start = -1
+)
+
+// Back is n bytes before the end, or the oldest byte retained.
+func Back(n int64) Start { return Start(min(max(n, 0), math.MaxInt64-1) + 1) }
+
+// ReaderOptions say who reads, and how.
+type ReaderOptions struct {
+	Label string // who reads, for ReaderStatus
+	// Lazy is for an open that may come to write only: nobody waits for the
+	// reader, and it misses nothing, until it has read once.
+	Lazy bool
+}
+
+// A Reader is a position in a Hub's stream. One read may wait at a time;
+// Close, CancelRead and Status may be called at any time.
+type Reader struct {
+	hub       *Hub   // immutable
+	id        uint64 // immutable
+	label     string // immutable
+	addressed bool   // immutable
+
+	// Guarded by hub.mu.
+	index  int   // in hub.readers
+	pos    int64 // of the next byte; it may be behind hub.first
+	lost   int64 // bytes skipped so far
+	mark   int64 // number of the mark it meets next
+	counts bool  // see Hub.counting; set for good by the first read
+	parked bool  // the last read waits: the next one is the same, tried again
+	closed bool
+	wait   waiter
+
+	// Of the one caller of ReadContext.
+	signal  signal
+	scratch []Piece
+}
+
+// NewReader opens the stream for reading.
+func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.readerID++
+	r := &Reader{
+		hub:       h,
+		id:        h.readerID,
+		label:     o.Label,
+		addressed: at == Addressed,
+		pos:       h.first,
+		mark:      h.markCount,
+	}
+	switch {
+	case at == FromOldest && h.trunc:
+		r.pos = h.next
+	case at > 0:
+		r.pos = max(h.first, h.next-int64(at-FromEnd))
+	}
+	if h.closed {
+		r.closed = true
+		return r
+	}
+	r.index = len(h.readers)
+	h.readers = append(h.readers, r)
+	if !o.Lazy {
+		h.countLocked(r)
+	}
+	return r
+}
+
+// An outcome is what a read came to.
+type outcome int
+
+const (
+	gotBytes outcome = iota
+	atMark           // no bytes: an eof mark
+	atEnd            // no bytes: the stream is complete
+	mustWait
+)
+
+// cursor is the offset of a read that goes on where the reader stands, even
+// in a frozen hub.
+const cursor = -1
+
+// TryRead appends to dst pieces of at most max bytes and moves on past them.
+// Ready without pieces is the end of file: an eof mark, an ended stream, or
+// the end of a frozen one. If it is not ready, nothing was taken and wake will
+// be called once when trying again may have another result.
+//
+// off counts only if the reader is Addressed or the hub frozen. A frozen hub is
+// a plain file: offset 0 is its oldest byte (an Addressed reader goes on to
+// use absolute offsets), and the reader does not move. A read that waits since
+// before the freeze goes on waiting.
+//
+// An Addressed reader waits for an offset beyond the end, and gets a
+// *DiscardedError for one that is no longer retained.
+func (r *Reader) TryRead(dst []Piece, off int64, max int, wake func()) (pieces []Piece, ready bool, err error) {
+	h := r.hub
+	var ws wakes
+	defer ws.call() // with no lock held: deferred calls run last first
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.frozen && !r.parked {
+		pieces, err = r.readFrozenLocked(dst, off, max)
+		return pieces, err == nil, err
+	}
+	at := int64(cursor)
+	if r.addressed {
+		if at = off; off < 0 {
+			return dst, false, ErrOffset
+		}
+	}
+	pieces, out, err := r.readLocked(dst, at, max, wake, &ws)
+	return pieces, err == nil && out != mustWait, err
+}
+
+// ReadContext reads at least one byte into p, at the reader's position, and
+// blocks until there is one; also an Addressed reader moves on then. At an eof
+// mark it returns io.EOF, at the end of an ended stream ErrEnded. A frozen
+// hub gives what it had, then blocks. Only one goroutine may use it at a time.
+func (r *Reader) ReadContext(ctx context.Context, p []byte) (int, error) {
+	if r.signal.c == nil {
+		r.signal = newSignal()
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			r.CancelRead()
+			return 0, err
+		}
+		out, n, err := r.readInto(p)
+		switch {
+		case err != nil:
+			return 0, err
+		case out == atMark:
+			return 0, io.EOF
+		case out == atEnd:
+			return 0, ErrEnded
+		case out == gotBytes:
+			return n, nil
+		}
+		select {
+		case <-r.signal.c: // changed; look again
+		case <-ctx.Done():
+		}
+	}
+}
+
+// readInto is one try of ReadContext. The bytes are copied without the lock.
+func (r *Reader) readInto(p []byte) (out outcome, n int, err error) {
+	pieces, out, err := r.readAtCursor(r.scratch[:0], len(p))
+	for _, piece := range pieces {
+		n += copy(p[n:], piece.Data)
+		piece.Free()
+	}
+	clear(pieces)
+	r.scratch = pieces
+	return out, n, err
+}
+
+func (r *Reader) readAtCursor(dst []Piece, max int) ([]Piece, outcome, error) {
+	var ws wakes
+	defer ws.call()
+	r.hub.mu.Lock()
+	defer r.hub.mu.Unlock()
+	return r.readLocked(dst, cursor, max, r.signal.send, &ws)
+}
+
+// CancelRead withdraws a read that waits. It has taken nothing.
+func (r *Reader) CancelRead() {
+	r.hub.mu.Lock()
+	defer r.hub.mu.Unlock()
+	r.unparkLocked()
+}
+
+// Close ends the reader. A read of it that waits gets ErrClosed; writers that
+// waited for it go on.
+func (r *Reader) Close() error {
+	h := r.hub
+	var ws wakes
+	defer ws.call()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	ws.take(&r.wait)
+	r.unparkLocked()
+	h.lostByClosed += r.lostLocked()
+	if r.counts {
+		h.uncountLocked(r)
+	}
+	r.closed = true
+
+	last := len(h.readers) - 1
+	h.readers[r.index] = h.readers[last]
+	h.readers[r.index].index = r.index
+	h.readers[last] = nil
+	h.readers = h.readers[:last]
+	if last == 0 {
+		h.readers, h.marks = nil, nil
+	}
+	h.settleLocked(&ws)
+	return nil
+}
+
+// readLocked reads at the offset, or where the reader stands. It is the only
+// place where a position moves. If it must wait it leaves wake to be called.
+func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wakes) ([]Piece, outcome, error) {
+	h := r.hub
+	r.unparkLocked()
+	if r.closed || h.closed {
+		return dst, 0, ErrClosed
+	}
+	if max <= 0 {
+		return dst, gotBytes, nil
+	}
+	if !r.counts {
+		h.countLocked(r)
+	}
+	before := r.pos
+	pieces, out, err := r.takeLocked(dst, at, max)
+	if err == nil && out == mustWait {
+		r.parked = true
+		r.wait.wake, r.wait.n = wake, r.pos
+		h.waitingReaders.push(&r.wait)
+	}
+	if r.pos != before && (h.fear || h.input) {
+		h.settleLocked(ws)
+	}
+	return pieces, out, err
+}
+
+func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, error) {
+	h := r.hub
+	switch {
+	case at == cursor && r.pos < h.first:
+		r.lost += h.first - r.pos
+		h.moveLocked(r, h.first)
+	case at == cursor:
+	case at < h.first:
+		return dst, 0, &DiscardedError{First: h.first}
+	default:
+		h.moveLocked(r, at)
+		h.passMarksLocked(r)
+	}
+	end := h.next
+	if m, ok := h.nextMarkLocked(r); ok {
+		if m <= r.pos {
+			r.mark++
+			return dst, atMark, nil
+		}
+		end = min(end, m)
+	}
+	if r.pos >= h.next {
+		if h.ended {
+			return dst, atEnd, nil
+		}
+		return dst, mustWait, nil
+	}
+	pieces, n, err := h.piecesLocked(dst, r.pos, int(min(end-r.pos, int64(max))))
+	if err == nil && at == cursor {
+		h.moveLocked(r, r.pos+n)
+	}
+	return pieces, gotBytes, err
+}
+
+// readFrozenLocked reads a frozen hub as a plain file.
+func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int) ([]Piece, error) {
+	h := r.hub
+	switch {
+	case r.closed || h.closed:
+		return dst, ErrClosed
+	case off < 0:
+		return dst, ErrOffset
+	case r.addressed && off < h.first:
+		return dst, &DiscardedError{First: h.first}
+	case r.addressed:
+		off -= h.first
+	}
+	length := h.next - h.first
+	if off >= length || max <= 0 {
+		return dst, nil
+	}
+	pieces, _, err := h.piecesLocked(dst, h.first+off, int(min(length-off, int64(max))))
+	return pieces, err
+}
+
+// piecesLocked reads from the store: all of dst, or dst as it was and an error.
+func (h *Hub) piecesLocked(dst []Piece, off int64, max int) (pieces []Piece, n int64, err error) {
+	pieces, err = h.store.Read(dst, off, max)
+	if err != nil {
+		return dst, 0, err
+	}
+	for _, p := range pieces[len(dst):] {
+		n += int64(len(p.Data))
+	}
+	return pieces, n, nil
+}
+
+// unparkLocked takes the reader out of the queue of those who wait.
+func (r *Reader) unparkLocked() {
+	r.parked = false
+	r.hub.waitingReaders.remove(&r.wait)
+}
+
+// lostLocked returns what the reader has lost, whether it knows already or
+// not. One that never read has missed nothing yet.
+func (r *Reader) lostLocked() int64 {
+	if !r.addressed && r.counts && r.pos < r.hub.first {
+		return r.lost + r.hub.first - r.pos
+	}
+	return r.lost
+}

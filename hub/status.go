@@ -1,0 +1,106 @@
+package hub
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// A Status is a Hub at one moment.
+type Status struct {
+	First, Next int64 // offsets of the oldest byte retained and after the newest
+	Size        int64 // bytes retained at most
+	Slowest     int64 // where the slowest reader that counts stands; Next: none is behind
+	Lost        int64 // bytes lost by all readers that there were
+
+	Readers, Writers               int // open
+	WaitingReaders, WaitingWriters int
+
+	Input, Fear, Trunc, Frozen, Ended bool
+	EndStatus                         string // of End
+	Limit                             Limit
+	Modified                          time.Time // of the last append, or of New
+}
+
+// A ReaderStatus is a Reader at one moment.
+type ReaderStatus struct {
+	Label     string
+	Offset    int64 // of the next byte; of an Addressed reader, the offset asked for last
+	Lost      int64 // bytes skipped since it was opened
+	Addressed bool
+	Waiting   bool
+}
+
+// Status describes the hub. It looks at every reader.
+func (h *Hub) Status() Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := Status{
+		First:          h.first,
+		Next:           h.next,
+		Size:           h.size,
+		Slowest:        h.next,
+		Lost:           h.lostByClosed,
+		Readers:        len(h.readers),
+		Writers:        h.writers,
+		WaitingReaders: h.waitingReaders.len,
+		WaitingWriters: h.waitingWriters.len,
+		Input:          h.input,
+		Fear:           h.fear,
+		Trunc:          h.trunc,
+		Frozen:         h.frozen,
+		Ended:          h.ended,
+		EndStatus:      h.endStatus,
+		Limit:          h.limiter.limit,
+		Modified:       h.modified,
+	}
+	if h.counting > 0 {
+		s.Slowest = min(h.slowestLocked(exact), h.next)
+	}
+	for _, r := range h.readers {
+		s.Lost += r.lostLocked()
+	}
+	return s
+}
+
+// Ended returns the status given to End, and whether the stream is complete.
+func (h *Hub) Ended() (status string, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.endStatus, h.ended
+}
+
+// Readers describes the open readers, in the order in which they came.
+func (h *Hub) Readers() []ReaderStatus {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	readers := slices.SortedFunc(slices.Values(h.readers), func(a, b *Reader) int {
+		return cmp.Compare(a.id, b.id)
+	})
+	all := make([]ReaderStatus, len(readers))
+	for i, r := range readers {
+		all[i] = r.statusLocked()
+	}
+	return all
+}
+
+// Status describes the reader.
+func (r *Reader) Status() ReaderStatus {
+	r.hub.mu.Lock()
+	defer r.hub.mu.Unlock()
+	return r.statusLocked()
+}
+
+func (r *Reader) statusLocked() ReaderStatus {
+	s := ReaderStatus{
+		Label:     r.label,
+		Offset:    r.pos,
+		Lost:      r.lostLocked(),
+		Addressed: r.addressed,
+		Waiting:   r.parked,
+	}
+	if !r.addressed {
+		s.Offset = max(s.Offset, r.hub.first)
+	}
+	return s
+}

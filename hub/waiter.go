@@ -1,0 +1,121 @@
+package hub
+
+import "math"
+
+// A waiter is the place of a Reader or Writer in a queue. Guarded by Hub.mu.
+type waiter struct {
+	// wake is called when trying again may have another result. It is nil if
+	// the waiter is not queued, or if wake was taken and the owner has not
+	// tried again since.
+	wake func()
+	// n is, of a reader, the offset whose byte it waits for; of a writer, how
+	// many bytes it wants to append.
+	n          int64
+	queued     bool
+	prev, next *waiter
+}
+
+// A queue holds waiters in the order in which they came.
+type queue struct {
+	first, last *waiter
+	len         int
+}
+
+// push adds w to the end, if it is not in the queue.
+func (q *queue) push(w *waiter) {
+	if w.queued {
+		return
+	}
+	w.queued = true
+	w.prev = q.last
+	if q.last != nil {
+		q.last.next = w
+	} else {
+		q.first = w
+	}
+	q.last = w
+	q.len++
+}
+
+// remove takes w out, if it is in the queue, and forgets its wake.
+func (q *queue) remove(w *waiter) {
+	if !w.queued {
+		return
+	}
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		q.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		q.last = w.prev
+	}
+	q.len--
+	*w = waiter{}
+}
+
+// everybody is for wakeUpTo.
+const everybody = math.MaxInt64
+
+// wakeUpTo takes out the waiters whose n is at most max, to be woken.
+func (q *queue) wakeUpTo(max int64, ws *wakes) {
+	for w := q.first; w != nil; {
+		next := w.next
+		if w.n <= max {
+			ws.take(w)
+			q.remove(w)
+		}
+		w = next
+	}
+}
+
+// wakes collects, under the lock, what is to be called without it. It lives on
+// the stack of whoever holds the lock.
+type wakes struct {
+	few  [16]func()
+	n    int
+	more []func()
+}
+
+// take takes the wake of w, if it was not taken before.
+func (ws *wakes) take(w *waiter) {
+	switch {
+	case w.wake == nil:
+		return
+	case ws.n < len(ws.few):
+		ws.few[ws.n] = w.wake
+		ws.n++
+	default:
+		ws.more = append(ws.more, w.wake)
+	}
+	w.wake = nil
+}
+
+// call calls what was taken. No lock is held.
+func (ws *wakes) call() {
+	for _, wake := range ws.few[:ws.n] {
+		wake()
+	}
+	for _, wake := range ws.more {
+		wake()
+	}
+}
+
+// A signal is a wake for a goroutine that blocks. One that comes too late only
+// makes its owner look once more.
+type signal struct {
+	c    chan struct{}
+	send func()
+}
+
+func newSignal() signal {
+	c := make(chan struct{}, 1)
+	return signal{c, func() {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}}
+}

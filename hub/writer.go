@@ -1,0 +1,214 @@
+package hub
+
+import "context"
+
+// A Writer appends to a Hub's stream. One write may wait at a time; Close and
+// CancelWrite may be called at any time.
+type Writer struct {
+	hub       *Hub // immutable
+	addressed bool // immutable
+
+	// Guarded by hub.mu.
+	closed bool
+	wait   waiter
+
+	signal signal // of the one caller of WriteContext
+}
+
+// NewWriter opens the stream for writing. The offset of each write of an
+// addressed writer says where its bytes belong: what is there already is taken
+// for written, and a gap is a *GapError. So a lone writer that does not know
+// how far it came can write again.
+func (h *Hub) NewWriter(addressed bool) *Writer {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := &Writer{hub: h, addressed: addressed, closed: h.closed}
+	if !h.closed {
+		h.writers++
+	}
+	return w
+}
+
+// TryWrite appends all of p and returns its length, or takes nothing. If it is
+// not ready, wake will be called once when trying again, with the same p and
+// off, may have another result; until then, or until CancelWrite, the write
+// keeps its place in the queue.
+//
+// off counts only for an addressed writer. It is looked at when the turn has
+// come: writes that wait before it may fill a gap.
+func (w *Writer) TryWrite(p Piece, off int64, wake func()) (n int, ready bool, err error) {
+	at := int64(cursor)
+	if w.addressed {
+		if at = off; off < 0 {
+			return 0, false, ErrOffset
+		}
+	}
+	var ws wakes
+	defer ws.call() // with no lock held: deferred calls run last first
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	ready, err = w.writeLocked(p, at, wake, &ws)
+	if ready {
+		n = len(p.Data)
+	}
+	return n, ready, err
+}
+
+// WriteContext appends all of p, at the end of the stream also if the writer
+// is addressed, and blocks until it can. Only one goroutine may use it at a
+// time.
+func (w *Writer) WriteContext(ctx context.Context, p []byte) (int, error) {
+	if w.signal.c == nil {
+		w.signal = newSignal()
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			w.CancelWrite()
+			return 0, err
+		}
+		ready, err := w.appendOnce(p)
+		switch {
+		case err != nil:
+			return 0, err
+		case ready:
+			return len(p), nil
+		}
+		select {
+		case <-w.signal.c: // changed; look again
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (w *Writer) appendOnce(p []byte) (ready bool, err error) {
+	var ws wakes
+	defer ws.call()
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	return w.writeLocked(Piece{Data: p}, cursor, w.signal.send, &ws)
+}
+
+// CancelWrite withdraws a write that waits. If it had the turn, the next one
+// has it.
+func (w *Writer) CancelWrite() {
+	var ws wakes
+	defer ws.call()
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	w.leaveLocked(&ws)
+}
+
+// Close ends the writer. A write of it that waits gets ErrClosed.
+func (w *Writer) Close() error {
+	var ws wakes
+	defer ws.call()
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	w.hub.writers--
+	ws.take(&w.wait)
+	w.leaveLocked(&ws)
+	return nil
+}
+
+// writeLocked appends p, at the offset or at the end. If it must wait it
+// takes its place in the queue, or keeps it, and leaves wake to be called.
+func (w *Writer) writeLocked(p Piece, at int64, wake func(), ws *wakes) (ready bool, err error) {
+	h := w.hub
+	ready, err = w.commitLocked(p, at, ws)
+	if ready || err != nil {
+		w.leaveLocked(ws)
+		return ready, err
+	}
+	w.wait.wake, w.wait.n = wake, int64(len(p.Data))
+	h.waitingWriters.push(&w.wait)
+	return false, nil
+}
+
+// commitLocked does the write if its turn has come and nothing is in its way.
+func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err error) {
+	h := w.hub
+	switch {
+	case w.closed || h.closed:
+		return false, ErrClosed
+	case h.ended:
+		return false, ErrEnded
+	case h.waitingWriters.len > 0 && h.waitingWriters.first != &w.wait:
+		return false, nil // those who came before go first
+	case h.frozen:
+		return false, nil
+	}
+	data := p.Data
+	if at != cursor {
+		switch known := h.next - at; {
+		case known < 0:
+			return false, &GapError{Next: h.next}
+		case known >= int64(len(data)):
+			data = nil
+		default:
+			data = data[known:]
+		}
+	}
+	if len(data) == 0 {
+		p.Free()
+		return true, nil
+	}
+	n := int64(len(data))
+	if !h.roomLocked(n) || !h.limiter.pass(h) {
+		return false, nil
+	}
+	if len(data) == len(p.Data) {
+		err = h.appendLocked(p)
+	} else {
+		// What is left is copied: it may be small in a large buffer.
+		if err = h.appendLocked(Piece{Data: data}); err == nil {
+			p.Free()
+		}
+	}
+	if err == ErrNoSpace && h.fear && h.counting > 0 && h.slowestLocked(h.next) < h.next {
+		return false, nil // readers that are behind will make room
+	}
+	if err != nil {
+		return false, err
+	}
+	h.limiter.charge(n, h.modified)
+	h.waitingReaders.wakeUpTo(h.next-1, ws)
+	return true, nil
+}
+
+// leaveLocked takes the writer out of the queue and passes the turn on.
+func (w *Writer) leaveLocked(ws *wakes) {
+	if w.wait.queued {
+		w.hub.waitingWriters.remove(&w.wait)
+		w.hub.turnLocked(ws)
+	}
+}
+
+// turnLocked wakes the writer that has the turn if it can go now.
+func (h *Hub) turnLocked(ws *wakes) {
+	w := h.waitingWriters.first
+	if w == nil || w.wake == nil || h.frozen {
+		return
+	}
+	if h.roomLocked(w.n) && h.limiter.pass(h) {
+		ws.take(w)
+	}
+}
+
+// roomLocked reports whether back-pressure lets a write of n bytes go: if the
+// slowest reader is within size then, or is not behind at all now.
+func (h *Hub) roomLocked(n int64) bool {
+	need := min(h.next+n-h.size, h.next)
+	switch {
+	case !h.fear:
+		return true
+	case h.counting > 0:
+		return h.slowestLocked(need) >= need
+	case h.input:
+		return h.first >= need // the reader to come will start there
+	}
+	return true
+}
