@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ type world struct {
 	run   string // XDG_RUNTIME_DIR
 	env   []string
 	peers bool // not our programs: what is left of them is killed
+
+	servers []*server // that the test started itself
 }
 
 func newWorld(tb testing.TB) *world {
@@ -158,6 +161,13 @@ func (w *world) terminal(args ...string) *dialogue.Terminal {
 // by itself.
 func (w *world) end() {
 	deadline := time.Now().Add(patience)
+	for _, s := range w.servers {
+		s.cmd.Process.Signal(syscall.SIGTERM) // if it has not ended yet
+		s.exit()
+		if w.tb.Failed() {
+			w.tb.Logf("hubfs said:\n%s", s.said())
+		}
+	}
 	for _, p := range worldProcesses(w.dir) {
 		switch {
 		case w.peers:
