@@ -49,7 +49,8 @@
 // has taken nothing, and CancelRead loses nothing. A wake is called with no
 // lock of the hub held, at most once for each answer "not ready". One that is
 // on its way when CancelRead or CancelWrite is called may still arrive; it
-// must find nothing to do.
+// must find nothing to do. TryRead and TryWrite call the wakes of others before
+// they return: a wake must take no lock that is held around them.
 //
 // # Ownership
 //

@@ -56,6 +56,8 @@ type Reader struct {
 
 // NewReader opens the stream for reading.
 func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
+	var ws wakes
+	defer ws.call()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.readerID++
@@ -81,6 +83,7 @@ func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
 	h.readers = append(h.readers, r)
 	if !o.Lazy {
 		h.countLocked(r)
+		h.settleLocked(&ws) // writers of an input hub may have waited for it
 	}
 	return r
 }
@@ -231,17 +234,17 @@ func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wak
 	if max <= 0 {
 		return dst, gotBytes, nil
 	}
-	if !r.counts {
+	before, counted := r.pos, r.counts
+	if !counted {
 		h.countLocked(r)
 	}
-	before := r.pos
 	pieces, out, err := r.takeLocked(dst, at, max)
 	if err == nil && out == mustWait {
 		r.parked = true
-		r.wait.wake, r.wait.n = wake, r.pos
+		r.wait.wake, r.wait.at = wake, r.pos
 		h.waitingReaders.push(&r.wait)
 	}
-	if r.pos != before && (h.fear || h.input) {
+	if (r.pos != before || !counted) && (h.fear || h.input) {
 		h.settleLocked(ws)
 	}
 	return pieces, out, err

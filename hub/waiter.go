@@ -8,9 +8,9 @@ type waiter struct {
 	// the waiter is not queued, or if wake was taken and the owner has not
 	// tried again since.
 	wake func()
-	// n is, of a reader, the offset whose byte it waits for; of a writer, how
-	// many bytes it wants to append.
-	n          int64
+	// at is the offset whose byte a reader waits for, or where the bytes of a
+	// write belong (cursor: at the end); n is how many bytes a write has.
+	at, n      int64
 	queued     bool
 	prev, next *waiter
 }
@@ -59,11 +59,11 @@ func (q *queue) remove(w *waiter) {
 // everybody is for wakeUpTo.
 const everybody = math.MaxInt64
 
-// wakeUpTo takes out the waiters whose n is at most max, to be woken.
+// wakeUpTo takes out the waiters for offsets up to max, to be woken.
 func (q *queue) wakeUpTo(max int64, ws *wakes) {
 	for w := q.first; w != nil; {
 		next := w.next
-		if w.n <= max {
+		if w.at <= max {
 			ws.take(w)
 			q.remove(w)
 		}

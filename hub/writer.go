@@ -123,7 +123,7 @@ func (w *Writer) writeLocked(p Piece, at int64, wake func(), ws *wakes) (ready b
 		w.leaveLocked(ws)
 		return ready, err
 	}
-	w.wait.wake, w.wait.n = wake, int64(len(p.Data))
+	w.wait.wake, w.wait.at, w.wait.n = wake, at, int64(len(p.Data))
 	h.waitingWriters.push(&w.wait)
 	return false, nil
 }
@@ -141,30 +141,21 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	case h.frozen:
 		return false, nil
 	}
-	data := p.Data
-	if at != cursor {
-		switch known := h.next - at; {
-		case known < 0:
-			return false, &GapError{Next: h.next}
-		case known >= int64(len(data)):
-			data = nil
-		default:
-			data = data[known:]
-		}
-	}
-	if len(data) == 0 {
+	known := h.knownLocked(at)
+	n := int64(len(p.Data)) - known
+	switch {
+	case known < 0:
+		return false, &GapError{Next: h.next}
+	case n <= 0:
 		p.Free()
 		return true, nil
-	}
-	n := int64(len(data))
-	if !h.roomLocked(n) || !h.limiter.pass(h) {
+	case !h.roomLocked(n) || !h.limiter.pass(h):
 		return false, nil
-	}
-	if len(data) == len(p.Data) {
+	case known == 0:
 		err = h.appendLocked(p)
-	} else {
-		// What is left is copied: it may be small in a large buffer.
-		if err = h.appendLocked(Piece{Data: data}); err == nil {
+	default:
+		// What is new is copied: it may be little in a large buffer.
+		if err = h.appendLocked(Piece{Data: p.Data[known:]}); err == nil {
 			p.Free()
 		}
 	}
@@ -193,9 +184,19 @@ func (h *Hub) turnLocked(ws *wakes) {
 	if w == nil || w.wake == nil || h.frozen {
 		return
 	}
-	if h.roomLocked(w.n) && h.limiter.pass(h) {
+	known := h.knownLocked(w.at)
+	if known < 0 || known >= w.n || h.roomLocked(w.n-known) && h.limiter.pass(h) {
 		ws.take(w)
 	}
+}
+
+// knownLocked returns how many of the bytes of a write to offset at are there
+// already, and more; negative is a gap.
+func (h *Hub) knownLocked(at int64) int64 {
+	if at == cursor {
+		return 0
+	}
+	return h.next - at
 }
 
 // roomLocked reports whether back-pressure lets a write of n bytes go: if the

@@ -1,0 +1,323 @@
+package hub
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A model is what a Hub must be: all the bytes there ever were, a few numbers,
+// and the laws of the package doc written down without a thought of speed.
+type model struct {
+	all                                []byte
+	first, size                        int64
+	input, fear, trunc, frozen, ended  bool
+	readers                            []*modelReader
+	queue                              []*modelWriter // who waits, in order
+	lostByClosed                       int64
+	budgetMax, budgetOthers, nextStart int64
+}
+
+type modelReader struct {
+	pos, lost int64
+	addressed bool
+	counts    bool
+	marks     []int64
+	parked    bool
+}
+
+type modelWriter struct{ addressed bool }
+
+// What came of an operation, on the Hub or on the model.
+type result struct {
+	data  string // of a read
+	n     int    // of a write
+	ready bool
+	err   string
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("{%d bytes, n %d, ready %v, err %q}", len(r.data), r.n, r.ready, r.err)
+}
+
+func (m *model) next() int64 { return int64(len(m.all)) }
+
+// slowest returns where the slowest reader that counts stands.
+func (m *model) slowest() (pos int64, any bool) {
+	for _, r := range m.readers {
+		if r.counts && (!any || r.pos < pos) {
+			pos, any = r.pos, true
+		}
+	}
+	return max(pos, m.first), any
+}
+
+// keepFrom returns where the hub starts if it ends at next.
+func (m *model) keepFrom(next int64) int64 {
+	slowest, any := m.slowest()
+	keep := next - m.size
+	if any && m.fear {
+		keep = min(keep, slowest)
+	}
+	if any && m.input {
+		keep = max(keep, slowest)
+	}
+	if !any && m.input && m.fear {
+		keep = m.first
+	}
+	return max(m.first, min(keep, next))
+}
+
+func (m *model) trim() {
+	if !m.frozen {
+		m.first = m.keepFrom(m.next())
+	}
+}
+
+func (m *model) newReader(at Start, lazy bool) *modelReader {
+	r := &modelReader{addressed: at == Addressed, counts: !lazy, pos: m.first}
+	switch {
+	case at == FromEnd || at == FromOldest && m.trunc:
+		r.pos = m.next()
+	case at > FromEnd:
+		r.pos = max(m.first, m.next()-int64(at-1))
+	}
+	m.readers = append(m.readers, r)
+	m.trim()
+	return r
+}
+
+func (m *model) closeReader(r *modelReader) {
+	m.lostByClosed += m.lost(r)
+	m.readers = slices.DeleteFunc(m.readers, func(o *modelReader) bool { return o == r })
+	m.trim()
+}
+
+func (m *model) lost(r *modelReader) int64 {
+	if r.counts && !r.addressed {
+		return r.lost + max(0, m.first-r.pos)
+	}
+	return r.lost
+}
+
+// read answers a read; the answer alone if dry.
+func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
+	if dry {
+		copyOfM, copyOfR := *m, *r
+		return copyOfM.read(&copyOfR, off, max, false)
+	}
+	if m.frozen && !r.parked {
+		at := m.first + off
+		if r.addressed {
+			if at = off; at < m.first {
+				return result{err: (&DiscardedError{m.first}).Error()}
+			}
+		}
+		at = min(at, m.next())
+		return result{data: string(m.all[at:min(m.next(), at+int64(max))]), ready: true}
+	}
+	r.parked = false
+	r.counts = true
+	defer m.trim()
+	if r.addressed {
+		if off < m.first {
+			return result{err: (&DiscardedError{m.first}).Error()}
+		}
+		r.pos = off
+		for len(r.marks) > 0 && r.marks[0] < off {
+			r.marks = r.marks[1:]
+		}
+	} else if r.pos < m.first {
+		r.lost += m.first - r.pos
+		r.pos = m.first
+	}
+	end := m.next()
+	if len(r.marks) > 0 {
+		if r.marks[0] <= r.pos {
+			r.marks = r.marks[1:]
+			return result{ready: true}
+		}
+		end = min(end, r.marks[0])
+	}
+	if r.pos >= m.next() {
+		r.parked = !m.ended
+		return result{ready: m.ended}
+	}
+	data := string(m.all[r.pos:min(end, r.pos+int64(max))])
+	if !r.addressed {
+		r.pos += int64(len(data))
+	}
+	return result{data: data, ready: true}
+}
+
+// write answers a write; the answer alone if dry. A write that must wait for
+// the budget says so, for nobody wakes it when another hub makes room.
+func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res result, budget bool) {
+	if !dry {
+		defer func() {
+			m.queue = slices.DeleteFunc(m.queue, func(o *modelWriter) bool {
+				return o == w && (res.ready || res.err != "")
+			})
+			if !res.ready && res.err == "" && !slices.Contains(m.queue, w) {
+				m.queue = append(m.queue, w)
+			}
+		}()
+	}
+	whole := result{n: len(data), ready: true}
+	switch {
+	case m.ended:
+		return result{err: ErrEnded.Error()}, false
+	case len(m.queue) > 0 && m.queue[0] != w, m.frozen:
+		return result{}, false
+	}
+	if w.addressed {
+		if off > m.next() {
+			return result{err: (&GapError{m.next()}).Error()}, false
+		}
+		data = data[min(m.next()-off, int64(len(data))):]
+	}
+	n := int64(len(data))
+	if n == 0 {
+		return whole, false
+	}
+	slowest, any := m.slowest()
+	if !any && m.input {
+		slowest, any = m.first, true
+	}
+	if m.fear && any && slowest < m.next() && m.next()+n-slowest > m.size {
+		return result{}, false
+	}
+
+	drop := min(m.keepFrom(m.next()+n), m.next()) - m.first
+	free := m.budgetMax - m.budgetOthers - (m.next() - m.first)
+	if more := min(n-drop-free, n-drop); more > 0 {
+		spare := m.next() - m.first
+		if m.fear && any {
+			spare = min(slowest, m.next()) - m.first
+		}
+		switch _, readers := m.slowest(); {
+		case drop+more <= spare:
+			drop += more
+		case m.fear && readers && slowest < m.next():
+			return result{}, true
+		default:
+			return result{err: ErrNoSpace.Error()}, false
+		}
+	}
+	if !dry {
+		m.first += drop
+		m.all = append(m.all, data...)
+		m.trim()
+	}
+	return whole, false
+}
+
+func (m *model) eof() {
+	for _, r := range m.readers {
+		r.marks = append(slices.Clip(r.marks), m.next())
+	}
+}
+
+// check compares the Hub's own words with the model.
+func (m *model) check(h *Hub) error {
+	s := h.Status()
+	slowest, any := m.slowest()
+	if !any {
+		slowest = m.next()
+	}
+	lost := m.lostByClosed
+	for _, r := range m.readers {
+		lost += m.lost(r)
+	}
+	want := Status{
+		First: m.first, Next: m.next(), Size: m.size, Slowest: min(slowest, m.next()), Lost: lost,
+		Readers: len(m.readers), Writers: s.Writers,
+		WaitingReaders: s.WaitingReaders, WaitingWriters: len(m.queue),
+		Input: m.input, Fear: m.fear, Trunc: m.trunc, Frozen: m.frozen, Ended: m.ended,
+		EndStatus: s.EndStatus, Modified: s.Modified,
+	}
+	if s != want {
+		return fmt.Errorf("Status:\n got %+v\nwant %+v", s, want)
+	}
+	for i, got := range h.Readers() {
+		r := m.readers[i]
+		want := ReaderStatus{Offset: r.pos, Lost: m.lost(r), Addressed: r.addressed, Waiting: r.parked}
+		if !r.addressed {
+			want.Offset = max(r.pos, m.first)
+		}
+		if got != want {
+			return fmt.Errorf("reader %d:\n got %+v\nwant %+v", i, got, want)
+		}
+	}
+	return checkInside(h)
+}
+
+// checkInside checks what a Hub holds to be true of itself.
+func checkInside(h *Hub) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	counting, at := 0, 0
+	for i, r := range h.readers {
+		switch {
+		case r.index != i:
+			return fmt.Errorf("reader %d has index %d", i, r.index)
+		case r.wait.queued && !r.parked:
+			return errors.New("a reader is queued and does not wait")
+		case !r.counts:
+			continue
+		case r.pos < h.slowest:
+			return fmt.Errorf("a reader at %d is behind the slowest, %d", r.pos, h.slowest)
+		case r.pos == h.slowest:
+			at++
+		}
+		counting++
+	}
+	if counting != h.counting || counting > 0 && at != h.atSlowest {
+		return fmt.Errorf("%d count, %d are slowest; want %d, %d", h.counting, h.atSlowest, counting, at)
+	}
+	for i, m := range h.marks {
+		if i > 0 && (m.off <= h.marks[i-1].off || m.upto <= h.marks[i-1].upto) {
+			return fmt.Errorf("marks out of order: %v", h.marks)
+		}
+	}
+	pieces, _, err := h.piecesLocked(nil, h.first, int(h.next-h.first))
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, p := range pieces {
+		n += len(p.Data)
+		p.Free()
+	}
+	if int64(n) != h.next-h.first {
+		return fmt.Errorf("the store has %d bytes, not %d", n, h.next-h.first)
+	}
+	return nil
+}
+
+// held is what a reader has not freed yet, and what it must still be.
+type held struct {
+	pieces []Piece
+	want   string
+}
+
+func (x held) check() error {
+	if !bytes.Equal(joined(x.pieces), []byte(x.want)) {
+		return errors.New("bytes that were held have changed")
+	}
+	return nil
+}
+
+func joined(pieces []Piece) (b []byte) {
+	for _, p := range pieces {
+		b = append(b, p.Data...)
+	}
+	return b
+}
+
+func freeAll(pieces []Piece) {
+	for _, p := range pieces {
+		p.Free()
+	}
+}
