@@ -1,0 +1,305 @@
+package hubfs
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"hubfs/hub"
+	"hubfs/tree"
+)
+
+// MaxSide is how many rows or columns a terminal may have.
+const MaxSide = 9999
+
+// A policy says how the size of a shell follows from those of the terminals
+// attached to it. Only attachments that may write have a vote.
+type policy string
+
+const (
+	latest   policy = "latest"   // who attached or said its size last
+	smallest policy = "smallest" // what all can show
+	largest  policy = "largest"  // what the largest can show
+	manual   policy = "manual"   // votes do not count
+)
+
+var policies = []string{string(latest), string(smallest), string(largest), string(manual)}
+
+// An attachment is an open ctl of a shell that has written attach.
+type attachment struct {
+	// Immutable.
+	s       *shell
+	id      int
+	user    string
+	addr    string
+	write   bool // rw, not ro
+	since   time.Time
+	notices lines
+	read    *cursor // on notices
+
+	// guarded by fs.mu
+	rows, cols int
+	over       bool // detached, or the shell has ended
+}
+
+func (a *attachment) mode() string {
+	if a.write {
+		return "rw"
+	}
+	return "ro"
+}
+
+// sayLocked queues a notice.
+func (a *attachment) sayLocked(notice string) {
+	a.s.fs.later(func() { a.notices.say(notice) })
+}
+
+// endLocked queues the end of the notices.
+func (a *attachment) endLocked() {
+	a.over = true
+	a.s.fs.later(a.notices.end)
+}
+
+// attach makes an attachment of c to s. One to a shell that has ended already
+// is told so at once, so that who starts a short command and attaches finds
+// out the same, be it early or late.
+func (s *shell) attach(c *tree.Caller, write bool, rows, cols int) (*attachment, error) {
+	fs := s.fs
+	fs.mu.Lock()
+	defer fs.unlock()
+	if fs.closing {
+		return nil, errClosing
+	}
+	if fs.attached >= fs.cfg.MaxAttachments {
+		return nil, fmt.Errorf("the server has %d attachments, %d may be: %w", fs.attached, fs.cfg.MaxAttachments, tree.ErrLimit)
+	}
+	s.lastID++
+	a := &attachment{
+		s: s, id: s.lastID, user: c.User, addr: c.Addr, write: write,
+		since: time.Now(), notices: newLines(), rows: rows, cols: cols,
+	}
+	a.read = a.notices.reader(hub.FromOldest, "")
+	if s.state == exited {
+		a.sayLocked(sizeNotice(s.rows, s.cols))
+		a.sayLocked(s.status.String())
+		a.endLocked()
+		s.seen = true
+		fs.changedLocked()
+		return a, nil
+	}
+	fs.attached++
+	s.attached = append(s.attached, a)
+	fs.sayLocked("client attach", s.name, a.user)
+	before := [2]int{s.rows, s.cols}
+	s.votedLocked(a)
+	if before == [2]int{s.rows, s.cols} {
+		a.sayLocked(sizeNotice(s.rows, s.cols)) // nobody else has to know
+	}
+	if s.driver != a {
+		a.sayLocked(driverNotice(false))
+	}
+	if s.title != "" {
+		a.sayLocked("title " + s.title)
+	}
+	if s.state == lost {
+		a.sayLocked(string(lost))
+	}
+	return a, nil
+}
+
+func sizeNotice(rows, cols int) string { return fmt.Sprintf("size %d %d", rows, cols) }
+
+func driverNotice(yes bool) string {
+	if yes {
+		return "driver yes"
+	}
+	return "driver no"
+}
+
+// votedLocked follows a vote of a: it attached, or said its size.
+func (s *shell) votedLocked(a *attachment) {
+	if a.write {
+		i := slices.Index(s.attached, a)
+		s.attached = append(slices.Delete(s.attached, i, i+1), a)
+		s.forced = false
+	}
+	s.settleLocked()
+}
+
+// settleLocked makes size and driver follow from who is attached.
+func (s *shell) settleLocked() {
+	var voters []*attachment
+	for _, a := range s.attached {
+		if a.write {
+			voters = append(voters, a)
+		}
+	}
+	var driver *attachment
+	if len(voters) > 0 {
+		driver = voters[len(voters)-1]
+		s.setSizeLocked(s.votesLocked(voters))
+	}
+	if driver == s.driver {
+		return
+	}
+	if s.driver != nil && !s.driver.over {
+		s.driver.sayLocked(driverNotice(false))
+	}
+	if s.driver = driver; driver != nil {
+		driver.sayLocked(driverNotice(true))
+	}
+}
+
+// votesLocked returns the size that the voters, at least one, want.
+func (s *shell) votesLocked(voters []*attachment) (rows, cols int) {
+	if s.policy == manual || s.forced {
+		return s.rows, s.cols
+	}
+	last := voters[len(voters)-1]
+	rows, cols = last.rows, last.cols
+	for _, a := range voters {
+		switch s.policy {
+		case smallest:
+			rows, cols = min(rows, a.rows), min(cols, a.cols)
+		case largest:
+			rows, cols = max(rows, a.rows), max(cols, a.cols)
+		}
+	}
+	return rows, cols
+}
+
+// setSizeLocked sets the size, and tells the process and the attached if it is
+// a new one.
+func (s *shell) setSizeLocked(rows, cols int) {
+	if rows == s.rows && cols == s.cols {
+		return
+	}
+	s.rows, s.cols = rows, cols
+	s.resizeLocked()
+	for _, a := range s.attached {
+		a.sayLocked(sizeNotice(rows, cols))
+	}
+}
+
+// resizeLocked tells the process its size. One that is only starting gets it
+// when it is there.
+func (s *shell) resizeLocked() {
+	rows, cols := s.rows, s.cols
+	switch p := s.proc; {
+	case s.hosted:
+		s.tellHostLocked(sizeNotice(rows, cols))
+	case p != nil:
+		s.fs.later(func() {
+			if err := p.Resize(rows, cols); err != nil {
+				s.fs.log.Warn("size of a shell", "shell", s.name, "err", err)
+			}
+		})
+	}
+}
+
+// size is the word of the shell's ctl, said by an attachment or by nobody.
+func (s *shell) size(a *attachment, rows, cols int) error {
+	s.fs.mu.Lock()
+	defer s.fs.unlock()
+	if err := s.endedLocked(); err != nil {
+		return err
+	}
+	if a == nil {
+		s.forced = true
+		s.setSizeLocked(rows, cols)
+		return nil
+	}
+	if a.over {
+		return errDetached
+	}
+	a.rows, a.cols = rows, cols
+	s.votedLocked(a)
+	return nil
+}
+
+var errDetached = fmt.Errorf("no longer attached: open ctl again")
+
+// detachLocked ends an attachment, with the reason for it.
+func (fs *FS) detachLocked(a *attachment, reason string) {
+	s := a.s
+	i := slices.Index(s.attached, a)
+	if i < 0 {
+		return
+	}
+	s.attached = slices.Delete(s.attached, i, i+1)
+	fs.attached--
+	if !a.over {
+		a.sayLocked("detach " + reason)
+		a.endLocked()
+	}
+	fs.sayLocked("client detach", s.name, a.user)
+	if s.state != exited {
+		s.settleLocked()
+	}
+}
+
+// detach is the word of the shell's ctl. a is who says it, nil if it is not
+// attached.
+func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
+	s.fs.mu.Lock()
+	defer s.fs.unlock()
+	if len(args) == 0 {
+		if a == nil {
+			return fmt.Errorf("detach: not attached: expected detach ID, detach all or detach others")
+		}
+		s.fs.detachLocked(a, "asked for")
+		return nil
+	}
+	chosen := func(*attachment) bool { return true }
+	switch who := args[0]; who {
+	case "all":
+	case "others":
+		chosen = func(b *attachment) bool { return b != a }
+	default:
+		id, err := strconv.Atoi(who)
+		if err != nil {
+			return fmt.Errorf("detach: %q: expected detach [ID|all|others]", clip(who))
+		}
+		chosen = func(b *attachment) bool { return b.id == id }
+		if !slices.ContainsFunc(s.attached, chosen) {
+			return fmt.Errorf("detach: shell %s has no client %d: %w", s.name, id, tree.ErrNotExist)
+		}
+	}
+	for _, b := range slices.Clone(s.attached) {
+		if chosen(b) {
+			s.fs.detachLocked(b, "by "+field(c.User))
+		}
+	}
+	return nil
+}
+
+// setPolicy is the word of the shell's ctl.
+func (s *shell) setPolicy(p string) error {
+	if !slices.Contains(policies, p) {
+		return fmt.Errorf("policy %q: expected %s", clip(p), strings.Join(policies, ", "))
+	}
+	s.fs.mu.Lock()
+	defer s.fs.unlock()
+	s.policy = policy(p)
+	s.forced = false
+	s.settleLocked()
+	return nil
+}
+
+// clients is the file: a line for each attachment.
+func (s *shell) clients() string {
+	s.fs.mu.Lock()
+	defer s.fs.mu.Unlock()
+	byID := slices.SortedFunc(slices.Values(s.attached), func(a, b *attachment) int { return a.id - b.id })
+	var b strings.Builder
+	for _, a := range byID {
+		fmt.Fprintf(&b, "%d %s %s %s %d %d %s\n", a.id, field(a.user), field(a.addr), a.mode(),
+			a.rows, a.cols, since(a.since))
+	}
+	return b.String()
+}
+
+// since says a time in the files of the tree.
+func since(t time.Time) string { return t.UTC().Format(time.RFC3339) }

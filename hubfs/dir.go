@@ -1,0 +1,323 @@
+package hubfs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hubfs/tree"
+)
+
+// A child is a node that a dir holds: every one has a meta.
+type child interface {
+	tree.Node
+	base() *meta
+}
+
+func (m *meta) base() *meta { return m }
+
+// A dir is the root, or a directory that somebody made to group hubs.
+type dir struct {
+	meta
+	parent *dir // nil: the root
+	depth  int  // 0: the root
+
+	// guarded by fs.mu
+	kids   map[string]child
+	linked bool // it has a name still
+}
+
+func newDir(fs *FS, parent *dir, name, owner string, mode uint32) *dir {
+	d := &dir{parent: parent, kids: map[string]child{}, linked: true}
+	d.init(fs, fs.newPath(), name, owner, mode)
+	if parent != nil {
+		d.depth = parent.depth + 1
+	}
+	return d
+}
+
+// add puts nodes into the directory under their own names. fs.mu is held, or
+// nobody else knows the directory yet.
+func (d *dir) add(kids ...child) {
+	for _, k := range kids {
+		d.kids[k.base().name] = k
+	}
+}
+
+// Lookup finds a child, or the view of a hub that NAME@… means.
+func (d *dir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
+	base, at, err := splitPlace(name)
+	if err != nil {
+		return nil, err
+	}
+	d.fs.mu.Lock()
+	k, ok := d.kids[base]
+	d.fs.mu.Unlock()
+	if !ok {
+		return nil, tree.ErrNotExist
+	}
+	return viewOf(k, name, at)
+}
+
+// viewOf returns the node that name, which is k's and says at, stands for.
+func viewOf(k tree.Node, name string, at place) (tree.Node, error) {
+	if at == (place{}) {
+		return k, nil
+	}
+	f, ok := k.(*hubFile)
+	if !ok {
+		return nil, tree.ErrNotExist
+	}
+	return &hubView{f: f, name: name, at: at}, nil
+}
+
+// List describes the children, sorted by name.
+func (d *dir) List(c *tree.Caller) ([]tree.Info, error) {
+	d.fs.mu.Lock()
+	kids := make([]child, 0, len(d.kids))
+	for _, k := range d.kids {
+		kids = append(kids, k)
+	}
+	d.fs.mu.Unlock()
+	infos := make([]tree.Info, len(kids))
+	for i, k := range kids {
+		infos[i] = k.Stat()
+	}
+	slices.SortFunc(infos, func(a, b tree.Info) int { return strings.Compare(a.Name, b.Name) })
+	return infos, nil
+}
+
+// Create makes a hub, or a directory.
+func (d *dir) Create(c *tree.Caller, name string, perm uint32, mode uint8) (tree.Node, tree.Handle, error) {
+	if err := d.checkName(name); err != nil {
+		return nil, nil, err
+	}
+	if err := checkMode(perm &^ tree.ModeDir); err != nil {
+		return nil, nil, err
+	}
+	if perm&tree.ModeDir != 0 {
+		sub, err := d.createDir(c, name, perm)
+		return sub, nil, err
+	}
+	return d.createHub(c, name, perm, mode)
+}
+
+func (d *dir) createDir(c *tree.Caller, name string, perm uint32) (tree.Node, error) {
+	d.fs.mu.Lock()
+	defer d.fs.unlock()
+	if err := d.freeLocked(name); err != nil {
+		return nil, err
+	}
+	if d.depth >= maxDepth {
+		return nil, fmt.Errorf("directories lie %d deep, no deeper: %w", maxDepth, tree.ErrLimit)
+	}
+	sub := newDir(d.fs, d, name, c.User, perm)
+	d.add(sub)
+	d.fs.nodes++
+	return sub, nil
+}
+
+func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (tree.Node, tree.Handle, error) {
+	d.fs.mu.Lock()
+	if err := d.freeLocked(name); err != nil {
+		d.fs.mu.Unlock()
+		return nil, nil, err
+	}
+	f := newHubFile(d.fs, d, name, c.User, perm, nil)
+	d.linkLocked(f)
+	d.fs.sayLocked("hub new", f.pathLocked())
+	f.opens++
+	d.fs.unlock()
+	return f, f.handle(c, mode, place{}), nil
+}
+
+// freeLocked says whether name can be made here.
+func (d *dir) freeLocked(name string) error {
+	if !d.linked {
+		return fmt.Errorf("the directory was removed: %w", tree.ErrNotExist)
+	}
+	if err := d.clashLocked(name); err != nil {
+		return err
+	}
+	return d.fs.roomLocked(1)
+}
+
+// clashLocked says what has the name already, if anything has.
+func (d *dir) clashLocked(name string) error {
+	k, ok := d.kids[name]
+	if !ok {
+		return nil
+	}
+	if s := shellOf(k); s != nil {
+		return fmt.Errorf("%s belongs to shell %s: %w", name, s.name, tree.ErrExist)
+	}
+	return tree.ErrExist
+}
+
+// shellOf returns the shell whose file k is, nil if it is nobody's.
+func shellOf(k child) *shell {
+	switch k := k.(type) {
+	case *hubFile:
+		return k.shell
+	case *noteFile:
+		return k.shell
+	}
+	return nil
+}
+
+// checkName says whether a child may have this name.
+func (d *dir) checkName(name string) error {
+	if d.parent == nil {
+		return checkRootName(name)
+	}
+	return checkName(name)
+}
+
+// checkMode says whether a hub or directory may have these mode bits.
+func checkMode(mode uint32) error {
+	switch {
+	case mode&tree.ModeExclusive != 0:
+		return fmt.Errorf("hubs are for many, none can be exclusive: %w", tree.ErrInvalid)
+	case mode&^(tree.ModePerm|tree.ModeAppend) != 0:
+		return fmt.Errorf("mode %#o: %w", mode, tree.ErrInvalid)
+	}
+	return nil
+}
+
+// Change renames the directory or changes its permissions.
+func (d *dir) Change(c *tree.Caller, ch tree.Change) error {
+	if d.parent == nil {
+		return d.meta.Change(c, ch)
+	}
+	if ch.Length != nil && *ch.Length != 0 {
+		return tree.ErrIsDir
+	}
+	d.fs.mu.Lock()
+	defer d.fs.unlock()
+	return d.parent.changeLocked(c, d, ch)
+}
+
+// changeLocked changes name and mode of k, a child of d. It changes all that
+// is asked or nothing.
+func (d *dir) changeLocked(c *tree.Caller, k child, ch tree.Change) error {
+	m := k.base()
+	if (ch.Name != nil || ch.Mode != nil) && !m.mayOwn(c) {
+		return fmt.Errorf("only %s, the owner, may change %s: %w", m.owner, m.name, tree.ErrPermission)
+	}
+	if ch.GID != nil && *ch.GID != m.owner {
+		return fmt.Errorf("the group is the owner's and stays: %w", tree.ErrPermission)
+	}
+	if ch.Mode != nil {
+		if err := checkMode(*ch.Mode); err != nil {
+			return err
+		}
+	}
+	if ch.Name != nil && *ch.Name != m.name {
+		if err := d.renameLocked(k, *ch.Name); err != nil {
+			return err
+		}
+	}
+	if ch.Mode != nil {
+		m.mode = m.mode&tree.ModeDir | *ch.Mode
+	}
+	return nil
+}
+
+func (d *dir) renameLocked(k child, to string) error {
+	m := k.base()
+	if s := shellOf(k); s != nil {
+		return fmt.Errorf("%s belongs to shell %s and keeps its name: %w", m.name, s.name, tree.ErrPermission)
+	}
+	if d.kids[m.name] != k {
+		return fmt.Errorf("%s was removed: %w", m.name, tree.ErrNotExist)
+	}
+	if err := d.checkName(to); err != nil {
+		return err
+	}
+	if err := d.clashLocked(to); err != nil {
+		return err
+	}
+	delete(d.kids, m.name)
+	if f, ok := k.(*hubFile); ok {
+		d.fs.sayLocked("hub rm", f.pathLocked())
+		m.name = to
+		d.fs.sayLocked("hub new", f.pathLocked())
+	}
+	m.name = to
+	d.kids[to] = k
+	return nil
+}
+
+// Remove removes the directory, if it is empty.
+func (d *dir) Remove(c *tree.Caller) error {
+	if d.parent == nil {
+		return fmt.Errorf("the root stays: %w", tree.ErrPermission)
+	}
+	d.fs.mu.Lock()
+	defer d.fs.unlock()
+	switch {
+	case !d.mayOwn(c):
+		return fmt.Errorf("only %s, the owner, may remove %s: %w", d.owner, d.name, tree.ErrPermission)
+	case !d.linked:
+		return tree.ErrNotExist
+	case len(d.kids) > 0:
+		return tree.ErrNotEmpty
+	}
+	delete(d.parent.kids, d.name)
+	d.linked = false
+	d.fs.nodes--
+	return nil
+}
+
+// pathLocked returns the directory's path from the root: "" for the root,
+// else with a slash at its end.
+func (d *dir) pathLocked() string {
+	if d.parent == nil {
+		return ""
+	}
+	return d.parent.pathLocked() + d.name + "/"
+}
+
+// eachHubLocked calls fn for the hubs here and below, in the order of names.
+func (d *dir) eachHubLocked(fn func(*hubFile)) {
+	kids := make([]child, 0, len(d.kids))
+	for _, k := range d.kids {
+		kids = append(kids, k)
+	}
+	slices.SortFunc(kids, func(a, b child) int { return cmp.Compare(a.base().name, b.base().name) })
+	for _, k := range kids {
+		switch k := k.(type) {
+		case *hubFile:
+			fn(k)
+		case *dir:
+			k.eachHubLocked(fn)
+		}
+	}
+}
+
+// hubLocked finds the hub at path, as the words of /ctl name it.
+func (fs *FS) hubLocked(path string) (*hubFile, error) {
+	d := fs.root
+	rest := strings.TrimPrefix(path, "/")
+	for {
+		name, more, deeper := strings.Cut(rest, "/")
+		k := d.kids[name]
+		if f, ok := k.(*hubFile); ok && !deeper {
+			return f, nil
+		}
+		if sub, ok := k.(*dir); ok && deeper {
+			d, rest = sub, more
+			continue
+		}
+		return nil, fs.noHubLocked(path)
+	}
+}
+
+// noHubLocked is the error for a hub that is not there.
+func (fs *FS) noHubLocked(path string) error {
+	if s := fs.byName[path]; s != nil {
+		return fmt.Errorf("no hub %q, but a shell: its hubs are %s0, %s1 and %s2: %w", path, path, path, path, tree.ErrNotExist)
+	}
+	return fmt.Errorf("no hub %q: %w", clip(path), tree.ErrNotExist)
+}

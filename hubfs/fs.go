@@ -1,0 +1,228 @@
+package hubfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hubfs/hub"
+	"hubfs/tree"
+)
+
+// Limits of a server that was given none.
+const (
+	DefaultMaxHubs        = 10_000  // hubs and directories, with those of shells
+	DefaultMaxRetained    = 1 << 30 // bytes that all hubs retain together
+	DefaultMaxShells      = 1_000   // shells, with those that have ended
+	DefaultMaxAttachments = 4_096   // attachments to all shells
+	DefaultGrace          = 2 * time.Second
+)
+
+// A Config is what a server is told at its start. The zero value of each
+// field is a choice that works.
+type Config struct {
+	Name  string       // the server's name, for /ctl and shells
+	Owner string       // who owns the tree itself
+	Log   *slog.Logger // nil is silent
+
+	Size     int64     // bytes that a hub retains; 0: hub.DefaultSize
+	MaxWrite int       // bytes that one write may bring, the rest is not taken; 0: any number
+	Limit    hub.Limit // how fast the writers of one hub may be; zero: no limit
+	Trunc    bool      // new readers start at the end
+	Zap      bool      // an open with OTRUNC empties the hub
+
+	MaxHubs        int   // 0: DefaultMaxHubs
+	MaxRetained    int64 // 0: DefaultMaxRetained, or Size if that is more
+	MaxShells      int   // 0: DefaultMaxShells
+	MaxAttachments int   // 0: DefaultMaxAttachments
+
+	Shell string            // the login shell; "": $SHELL, else the one in /etc/passwd, else /bin/sh
+	Env   []string          // environment of shells, besides the server's own
+	Grace time.Duration     // between the hangup and the kill of a shell; 0: DefaultGrace
+	Conns func() []ConnInfo // the connections, for /status; nil: none are shown
+}
+
+// ConnInfo describes a connection for /status.
+type ConnInfo struct {
+	ID      uint64
+	User    string
+	Addr    string
+	Fids    int // open and walked fids
+	Waiting int // requests without an answer yet
+	Since   time.Time
+}
+
+// An FS is the tree of one server and everything in it.
+type FS struct {
+	// Set by New, then immutable.
+	cfg    Config
+	log    *slog.Logger
+	budget *hub.Budget
+	start  starter
+	quit   chan struct{} // closed by the word quit
+	root   *dir
+	shells *shellsDir
+	events *eventsFile
+
+	quitOnce sync.Once
+	paths    atomic.Uint64  // the last qid.path given out
+	watchers sync.WaitGroup // one for each process that runs
+
+	// postMu keeps what is queued by later in order. It is taken before mu.
+	postMu sync.Mutex
+
+	mu sync.Mutex
+	// guarded by mu
+	posts    []func()          // see later
+	nodes    int               // hubs and directories that have a name
+	loose    int               // hubs that have a name and belong to no shell
+	byName   map[string]*shell // shells by name
+	attached int               // attachments to all shells
+	fear     bool              // how new hubs begin
+	frozen   bool
+	trunc    bool
+	closing  bool          // Shutdown has begun: nothing new is made
+	changed  chan struct{} // closed when InUse may have changed; nil: nobody asked
+}
+
+// New returns a tree without hubs and shells.
+func New(cfg Config) *FS { return newFS(cfg, startShell) }
+
+func newFS(cfg Config, start starter) *FS {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&cfg.Size, hub.DefaultSize)
+	setDefault(&cfg.MaxHubs, DefaultMaxHubs)
+	setDefault(&cfg.MaxRetained, max(DefaultMaxRetained, cfg.Size))
+	setDefault(&cfg.MaxShells, DefaultMaxShells)
+	setDefault(&cfg.MaxAttachments, DefaultMaxAttachments)
+	setDefault(&cfg.Grace, DefaultGrace)
+	fs := &FS{
+		cfg: cfg, log: cfg.Log, start: start,
+		budget: hub.NewBudget(cfg.MaxRetained),
+		quit:   make(chan struct{}),
+		byName: map[string]*shell{},
+		trunc:  cfg.Trunc,
+	}
+	fs.root = newDir(fs, nil, "/", cfg.Owner, tree.ModeDir|0o777)
+	fs.shells = newShellsDir(fs)
+	fs.events = newEventsFile(fs)
+	fs.root.add(fs.shells, fs.events, newCtlFile(fs), newStatusFile(fs))
+	return fs
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// Root returns the tree, for a 9P server to serve.
+func (fs *FS) Root() tree.Dir { return fs.root }
+
+// Quit returns a channel that is closed when somebody wrote quit to /ctl.
+func (fs *FS) Quit() <-chan struct{} { return fs.quit }
+
+// newPath returns a qid.path that was never used before and is not 0. It
+// skips a few, so that the views of a hub have their own: see hubFile.view.
+func (fs *FS) newPath() uint64 { return fs.paths.Add(pathStep) }
+
+// InUse reports whether the server holds something that somebody may come
+// back for: a shell that runs or is lost, a hub outside of shells, or a
+// shell's end of which nobody knows yet. Connections are not counted.
+func (fs *FS) InUse() bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.loose > 0 {
+		return true
+	}
+	for _, s := range fs.byName {
+		if s.state != exited || !s.seen {
+			return true
+		}
+	}
+	return false
+}
+
+// Changed returns a channel that is closed when InUse may have a new answer.
+// Ask Changed first, then InUse, then wait.
+func (fs *FS) Changed() <-chan struct{} {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.changed == nil {
+		fs.changed = make(chan struct{})
+	}
+	return fs.changed
+}
+
+// changedLocked says that InUse may have changed.
+func (fs *FS) changedLocked() {
+	if fs.changed != nil {
+		close(fs.changed)
+		fs.changed = nil
+	}
+}
+
+// errClosing is the answer to what would make something new during Shutdown.
+var errClosing = errors.New("the server is ending")
+
+// roomLocked says whether n more hubs or directories may be made.
+func (fs *FS) roomLocked(n int) error {
+	if fs.closing {
+		return errClosing
+	}
+	if fs.nodes+n > fs.cfg.MaxHubs {
+		return fmt.Errorf("the server has %d hubs and directories, %d may be: %w", fs.nodes, fs.cfg.MaxHubs, tree.ErrLimit)
+	}
+	return nil
+}
+
+// Shutdown ends every shell that runs here with a hangup, and after the grace
+// with a kill, waits until their last output is in, and closes the hubs.
+// Shells that clients host are left alone: their processes live with the
+// clients. If ctx is done before all shells have ended, Shutdown closes the
+// hubs all the same and returns the context's error.
+func (fs *FS) Shutdown(ctx context.Context) error {
+	fs.mu.Lock()
+	fs.closing = true
+	for _, s := range fs.byName {
+		s.killLocked()
+	}
+	fs.unlock()
+
+	// Ends when the last process has: its watcher is one of the counted.
+	done := make(chan struct{})
+	go func() {
+		fs.watchers.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("shells still run: %w", ctx.Err())
+	}
+
+	fs.mu.Lock()
+	var hubs []*hubFile
+	fs.root.eachHubLocked(func(f *hubFile) { hubs = append(hubs, f) })
+	for _, s := range fs.byName {
+		for _, a := range slices.Clone(s.attached) {
+			fs.detachLocked(a, "the server is ending")
+		}
+	}
+	fs.unlock()
+	for _, f := range hubs {
+		if cerr := f.hub.Close(); err == nil {
+			err = cerr
+		}
+	}
+	return errors.Join(err, fs.events.close())
+}

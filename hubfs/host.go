@@ -1,0 +1,133 @@
+package hubfs
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hubfs/hub"
+	"hubfs/shellctl"
+	"hubfs/tree"
+)
+
+// Hosting: the process of a shell runs at a client, which feeds it from NAME0@
+// and writes its output to NAME1@. Here the shell is its hubs, and the open of
+// /ctl on which the client wrote host. On that open the client reads what it
+// is to do (size R C, signal NAME, kill), and writes what became of the
+// process (pid N, exit CODE, signal NAME). The server executes nothing.
+
+// hostWord is the word host: it makes a shell, or takes up again one that was
+// lost.
+func (fs *FS) hostWord(h *ctlHandle, args []string) error {
+	o, err := parseShell(args, "s")
+	if err != nil {
+		return fmt.Errorf("host: %w: expected host %s", err, hostUsage)
+	}
+	o.hosted = true
+	fs.mu.Lock()
+	defer fs.unlock()
+	if h.hosts != nil {
+		return fmt.Errorf("host: this open of ctl hosts shell %s already: open another: %w", h.hosts.name, tree.ErrBusy)
+	}
+	if s := fs.byName[o.name]; s != nil && s.state == lost && !s.ending && s.mayOwn(h.c) {
+		s.state = running
+		s.hostedByLocked(h)
+		for _, a := range s.attached {
+			a.sayLocked("back")
+		}
+		fs.sayLocked("shell back", s.name)
+		return nil
+	}
+	old, err := fs.placeLocked(h.c, o.name)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		old.unlinkLocked()
+		old.sayGoneLocked()
+		old.dropLocked()
+	}
+	s := fs.newShellLocked(h.c, o)
+	s.linkLocked()
+	s.sayNewLocked()
+	s.hostedByLocked(h)
+	return nil
+}
+
+// hostedByLocked makes h the host of s, and tells it the size.
+func (s *shell) hostedByLocked(h *ctlHandle) {
+	s.host, h.hosts = h, s
+	if h.read == nil {
+		h.words = newLines()
+		h.read = h.words.reader(hub.FromOldest, "")
+	}
+	s.tellHostLocked(sizeNotice(s.rows, s.cols))
+}
+
+// tellHostLocked queues a word for the host, if there is one.
+func (s *shell) tellHostLocked(word string) {
+	if s.host == nil {
+		return
+	}
+	words := s.host.words
+	s.fs.later(func() { words.say(word) })
+}
+
+// lostLocked is what happens when the host of s goes away before the process
+// has ended.
+func (fs *FS) lostLocked(s *shell) {
+	s.host = nil
+	if s.state != running || s.ending {
+		return
+	}
+	s.state = lost
+	s.pid = 0
+	for _, a := range s.attached {
+		a.sayLocked(string(lost))
+	}
+	fs.sayLocked("shell lost", s.name)
+	fs.changedLocked()
+}
+
+// hosting returns the shell that h hosts, nil if it hosts none.
+func (h *ctlHandle) hosting() *shell {
+	h.f.fs.mu.Lock()
+	defer h.f.fs.mu.Unlock()
+	return h.hosts
+}
+
+// hostWords are the commands that a host writes besides those of /ctl.
+func hostWords(h *ctlHandle, s *shell) []word {
+	ended := func(line ...string) error {
+		st, err := shellctl.ParseStatus(strings.Join(line, " "))
+		if err != nil {
+			return err
+		}
+		s.end(st)
+		fs := s.fs
+		fs.mu.Lock()
+		defer fs.unlock()
+		s.host, h.hosts = nil, nil
+		fs.later(h.words.end)
+		return nil
+	}
+	return []word{
+		{"pid", "N", "the process of the shell you host", 1, 1, func(args []string) error {
+			n, err := strconv.Atoi(args[0])
+			if err != nil || n < 1 {
+				return errors.New("pid: expected pid N")
+			}
+			s.fs.mu.Lock()
+			defer s.fs.unlock()
+			s.pid = n
+			return nil
+		}},
+		{"exit", "CODE", "the shell you host has ended, and its output is in its hubs", 1, 1, func(args []string) error {
+			return ended("exit", args[0])
+		}},
+		{"signal", "NAME", "the shell you host was ended by a signal", 1, 1, func(args []string) error {
+			return ended("signal", args[0])
+		}},
+	}
+}

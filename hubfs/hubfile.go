@@ -1,0 +1,212 @@
+package hubfs
+
+import (
+	"fmt"
+
+	"hubfs/hub"
+	"hubfs/tree"
+)
+
+// pathStep is how many qid.paths a node takes: its own, and for a hub one for
+// each way to open it. The ways have paths of their own because they read
+// differently, and because Linux locks by qid: who reads NAME@end there does
+// not stop who writes NAME.
+const pathStep = 4
+
+// A hubFile is a hub in the tree.
+type hubFile struct {
+	meta
+	hub    *hub.Hub
+	parent *dir
+	shell  *shell // whose stdin, stdout or stderr it is; nil: a hub of its own
+	input  bool   // it is a stdin
+
+	// guarded by fs.mu
+	opens   int
+	linked  bool // it has a name still
+	dropped bool // nothing but open handles keeps it
+}
+
+// newHubFile makes a hub with the modes that new hubs have now. It is in no
+// directory yet. fs.mu is held.
+func newHubFile(fs *FS, d *dir, name, owner string, perm uint32, s *shell) *hubFile {
+	f := &hubFile{parent: d, shell: s, input: s != nil && name == s.name+sufStdin}
+	f.init(fs, fs.newPath(), name, owner, perm)
+	f.hub = hub.New(hub.Options{
+		Size:   fs.cfg.Size,
+		Input:  f.input,
+		Fear:   fs.fear,
+		Trunc:  fs.trunc,
+		Limit:  fs.cfg.Limit,
+		Budget: fs.budget,
+	})
+	if fs.frozen {
+		f.hub.Freeze()
+	}
+	return f
+}
+
+// linkLocked gives f its name in d.
+func (d *dir) linkLocked(f *hubFile) {
+	d.kids[f.name] = f
+	f.linked = true
+	d.fs.nodes++
+	if f.shell == nil {
+		d.fs.loose++
+		d.fs.changedLocked()
+	}
+}
+
+// unlinkLocked takes f's name away. Handles that are open go on.
+func (d *dir) unlinkLocked(f *hubFile) {
+	delete(d.kids, f.name)
+	f.linked = false
+	d.fs.nodes--
+	if f.shell == nil {
+		d.fs.loose--
+		d.fs.changedLocked()
+	}
+}
+
+// dropLocked closes the hub of f, which has no name any more, as soon as it is
+// not open any more.
+func (f *hubFile) dropLocked() {
+	f.dropped = true
+	if f.opens == 0 {
+		f.fs.later(func() { f.hub.Close() })
+	}
+}
+
+// pathLocked returns the hub's path from the root, as /ctl names it.
+func (f *hubFile) pathLocked() string { return f.parent.pathLocked() + f.name }
+
+// pathName is pathLocked for who does not hold mu.
+func (f *hubFile) pathName() string {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	return f.pathLocked()
+}
+
+// Stat describes the hub. A live one is a stream and has no length; frozen or
+// ended it is a plain file.
+func (f *hubFile) Stat() tree.Info {
+	info := f.meta.Stat()
+	st := f.hub.Status()
+	if !st.Modified.IsZero() {
+		info.Mtime = st.Modified
+	}
+	if st.Frozen || st.Ended {
+		info.Length = st.Next - st.First
+	}
+	return info
+}
+
+// Open opens the hub at its oldest byte, or at its end in trunc mode.
+func (f *hubFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
+	return f.open(c, mode, place{})
+}
+
+func (f *hubFile) open(c *tree.Caller, mode uint8, at place) (tree.Handle, error) {
+	f.fs.mu.Lock()
+	if !f.linked {
+		f.fs.mu.Unlock()
+		return nil, fmt.Errorf("%s was removed: %w", f.name, tree.ErrNotExist)
+	}
+	f.opens++
+	f.fs.mu.Unlock()
+	return f.handle(c, mode, at), nil
+}
+
+// handle makes the handle of an open that is counted already.
+func (f *hubFile) handle(c *tree.Caller, mode uint8, at place) *hubHandle {
+	if mode&tree.OpenTrunc != 0 && f.fs.cfg.Zap {
+		f.hub.Clear()
+	}
+	h := &hubHandle{f: f, user: c.User}
+	if tree.Readable(mode) {
+		h.r = &cursor{r: f.hub.NewReader(at.start(), hub.ReaderOptions{
+			Label: fields(c.User, c.Addr),
+			Lazy:  tree.Writable(mode),
+		})}
+	}
+	if tree.Writable(mode) {
+		h.w = f.hub.NewWriter(at.kind == addressed)
+	}
+	return h
+}
+
+// start says to package hub where to begin.
+func (at place) start() hub.Start {
+	switch at.kind {
+	case fromEnd:
+		return hub.FromEnd
+	case fromBack:
+		return hub.Back(at.back)
+	case addressed:
+		return hub.Addressed
+	}
+	return hub.FromOldest
+}
+
+// closed counts an open out.
+func (f *hubFile) closed() {
+	f.fs.mu.Lock()
+	defer f.fs.unlock()
+	f.opens--
+	if f.opens == 0 && f.dropped {
+		f.fs.later(func() { f.hub.Close() })
+	}
+}
+
+// Change renames the hub or changes its mode. Length and times it accepts.
+func (f *hubFile) Change(c *tree.Caller, ch tree.Change) error {
+	f.fs.mu.Lock()
+	defer f.fs.unlock()
+	return f.parent.changeLocked(c, f, ch)
+}
+
+// Remove takes the hub's name away.
+func (f *hubFile) Remove(c *tree.Caller) error {
+	f.fs.mu.Lock()
+	defer f.fs.unlock()
+	return f.removeLocked(c)
+}
+
+func (f *hubFile) removeLocked(c *tree.Caller) error {
+	switch {
+	case f.shell != nil:
+		return fmt.Errorf("%s belongs to shell %s: remove the shell: %w", f.name, f.shell.name, tree.ErrPermission)
+	case !f.mayOwn(c):
+		return fmt.Errorf("only %s, the owner, may remove %s: %w", f.owner, f.name, tree.ErrPermission)
+	case !f.linked:
+		return tree.ErrNotExist
+	}
+	f.fs.sayLocked("hub rm", f.pathLocked())
+	f.parent.unlinkLocked(f)
+	f.dropLocked()
+	return nil
+}
+
+// A hubView is NAME@, NAME@end or NAME@-N: a hub that is opened in another
+// way.
+type hubView struct {
+	f    *hubFile
+	name string
+	at   place
+}
+
+// Stat describes the hub under the name of the view.
+func (v *hubView) Stat() tree.Info {
+	info := v.f.Stat()
+	info.Name = v.name
+	info.Path += uint64(v.at.kind)
+	return info
+}
+
+// Open opens the hub where the view says.
+func (v *hubView) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
+	return v.f.open(c, mode, v.at)
+}
+
+// Change accepts what has no effect; the rest is for the hub's own name.
+func (v *hubView) Change(c *tree.Caller, ch tree.Change) error { return v.f.meta.Change(c, ch) }

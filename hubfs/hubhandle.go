@@ -1,0 +1,102 @@
+package hubfs
+
+import (
+	"errors"
+	"fmt"
+
+	"hubfs/hub"
+	"hubfs/tree"
+)
+
+// A hubHandle is one open of a hub.
+type hubHandle struct {
+	f    *hubFile
+	user string
+	r    *cursor     // nil: not open for reading
+	w    *hub.Writer // nil: not open for writing
+}
+
+// ReadStream takes what there is, or waits for it.
+func (h *hubHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()) ([]tree.Piece, bool, error) {
+	if h.r == nil {
+		return dst, false, tree.ErrPermission
+	}
+	dst, ready, err := h.r.ReadStream(dst, off, max, wake)
+	return dst, ready, h.f.errorText(err)
+}
+
+// CancelRead withdraws a read that waits.
+func (h *hubHandle) CancelRead() {
+	if h.r != nil {
+		h.r.CancelRead()
+	}
+}
+
+// WriteStream appends p, or as much of it as one write may bring.
+func (h *hubHandle) WriteStream(p tree.Piece, off int64, wake func()) (int, bool, error) {
+	if h.w == nil {
+		return 0, false, tree.ErrPermission
+	}
+	most := h.f.fs.cfg.MaxWrite
+	cut := most > 0 && len(p.Data) > most
+	q := hub.Piece{Data: p.Data, Owner: p.Owner}
+	if cut {
+		q = hub.Piece{Data: p.Data[:most]} // without an owner: it is copied
+	}
+	n, ready, err := h.w.TryWrite(q, off, wake)
+	if err != nil {
+		return 0, false, h.f.errorText(err)
+	}
+	if ready {
+		if cut {
+			p.Free() // taken, though in part
+		}
+		h.f.wrote(&h.user)
+	}
+	return n, ready, nil
+}
+
+// CancelWrite withdraws a write that waits.
+func (h *hubHandle) CancelWrite() {
+	if h.w != nil {
+		h.w.CancelWrite()
+	}
+}
+
+// Close ends the open.
+func (h *hubHandle) Close() error {
+	var errs []error
+	if h.r != nil {
+		errs = append(errs, h.r.Close())
+	}
+	if h.w != nil {
+		errs = append(errs, h.w.Close())
+	}
+	h.f.closed()
+	return errors.Join(errs...)
+}
+
+// errorText says an error of package hub in the words that clients see: the
+// one place that chooses them.
+func (f *hubFile) errorText(err error) error {
+	if err == nil {
+		return nil
+	}
+	var discarded *hub.DiscardedError
+	var gap *hub.GapError
+	switch {
+	case errors.As(err, &discarded):
+		return fmt.Errorf("discarded: %s starts at %d", f.pathName(), discarded.First)
+	case errors.As(err, &gap):
+		return fmt.Errorf("gap: %s ends at %d", f.pathName(), gap.Next)
+	case errors.Is(err, hub.ErrEnded):
+		return fmt.Errorf("hub %s has ended", f.pathName())
+	case errors.Is(err, hub.ErrClosed):
+		return fmt.Errorf("hub %s is closed", f.pathName())
+	case errors.Is(err, hub.ErrNoSpace):
+		return fmt.Errorf("hub %s: the server retains all that it may: %w", f.pathName(), tree.ErrLimit)
+	case errors.Is(err, hub.ErrOffset):
+		return fmt.Errorf("hub %s: %w: %w", f.pathName(), err, tree.ErrInvalid)
+	}
+	return fmt.Errorf("hub %s: %w", f.pathName(), err)
+}

@@ -1,0 +1,128 @@
+package hubfs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"hubfs/tree"
+)
+
+// MaxName is how many bytes the name of a file may have.
+const MaxName = 255
+
+// maxDepth is how many directories may lie one in another, so that no path
+// grows without end.
+const maxDepth = 16
+
+// taken holds the names at the root that are not free: the tree's own, those
+// that come with later versions among them, so that no hub of today is in
+// their way.
+var taken = map[string]bool{
+	"ctl": true, "status": true, "stats": true, "events": true,
+	"shell": true, "remote": true,
+}
+
+// Files of a shell called NAME, at the root.
+const (
+	sufStdin  = "0"
+	sufStdout = "1"
+	sufStderr = "2"
+	sufNote   = "0.note"
+)
+
+// checkName says whether a file may have this name. The error wraps
+// tree.ErrInvalid and gives the reason.
+func checkName(name string) error {
+	bad := func(reason string) error {
+		return fmt.Errorf("name %q %s: %w", name, reason, tree.ErrInvalid)
+	}
+	switch {
+	case name == "":
+		return fmt.Errorf("a name may not be empty: %w", tree.ErrInvalid)
+	case len(name) > MaxName:
+		return fmt.Errorf("name %.16q… has %d bytes, %d may be: %w", name, len(name), MaxName, tree.ErrInvalid)
+	case !utf8.ValidString(name):
+		return bad("is not UTF-8")
+	case name == "." || name == "..":
+		return bad("means a directory")
+	case strings.Contains(name, "/"):
+		return bad("may not hold a slash")
+	case strings.Contains(name, "@"):
+		return bad("may not hold @, which says where to begin reading")
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return bad("may not hold control characters")
+	}
+	return nil
+}
+
+// checkRootName is checkName for a file at the root, where the names of the
+// tree itself are taken.
+func checkRootName(name string) error {
+	if taken[name] {
+		names := slices.Sorted(maps.Keys(taken))
+		return fmt.Errorf("name %q is one of the server's own (%s): %w", name, strings.Join(names, ", "), tree.ErrInvalid)
+	}
+	return checkName(name)
+}
+
+// checkShellName is checkRootName for a shell: all its files must have names
+// that may be, and its own must not look like an option.
+func checkShellName(name string) error {
+	if err := checkRootName(name); err != nil {
+		return err
+	}
+	if strings.HasPrefix(name, "-") {
+		return fmt.Errorf("name %q of a shell may not begin with -: %w", name, tree.ErrInvalid)
+	}
+	return checkName(name + sufNote)
+}
+
+// shellFiles returns the names of the files that shell name has at the root.
+func shellFiles(name string) [4]string {
+	return [...]string{name + sufStdin, name + sufStdout, name + sufStderr, name + sufNote}
+}
+
+// A place says where in a hub an open begins.
+type place struct {
+	kind placeKind
+	back int64 // for fromBack: bytes before the end
+}
+
+type placeKind int
+
+const (
+	fromStart placeKind = iota // NAME
+	fromEnd                    // NAME@end
+	fromBack                   // NAME@-N
+	addressed                  // NAME@
+)
+
+// splitPlace takes NAME, NAME@, NAME@end and NAME@-N apart.
+func splitPlace(s string) (name string, at place, err error) {
+	name, pos, ok := strings.Cut(s, "@")
+	switch {
+	case !ok:
+		return name, place{}, nil
+	case pos == "":
+		return name, place{kind: addressed}, nil
+	case pos == "end":
+		return name, place{kind: fromEnd}, nil
+	}
+	if digits, ok := strings.CutPrefix(pos, "-"); ok && onlyDigits(digits) {
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil { // more than can be: all there is
+			n = 1<<63 - 1
+		}
+		return name, place{kind: fromBack, back: n}, nil
+	}
+	return "", place{}, fmt.Errorf("place %q of %s: expected @, @end or @-N: %w", "@"+pos, name, tree.ErrNotExist)
+}
+
+func onlyDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}

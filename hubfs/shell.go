@@ -1,0 +1,432 @@
+package hubfs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"hubfs/hub"
+	"hubfs/shellctl"
+	"hubfs/tree"
+)
+
+// A process is what a shell needs of the program that it runs.
+type process interface {
+	PID() int
+	Resize(rows, cols int) error
+	Signal(name string) error
+	// Kill hangs up and, if that does not end the process within grace, kills
+	// it. It does not wait.
+	Kill(grace time.Duration)
+	// Done is closed when the process has ended and its last output was
+	// taken; then Wait returns at once.
+	Done() <-chan struct{}
+	Wait(ctx context.Context) (shellctl.Status, error)
+}
+
+// A starter starts the process of a shell. Tests have one of their own.
+type starter func(shellctl.Spec, shellctl.Streams, *slog.Logger) (process, error)
+
+func startShell(spec shellctl.Spec, streams shellctl.Streams, log *slog.Logger) (process, error) {
+	p, err := shellctl.Start(spec, streams, log)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// lastWords is how long a shell that was killed has to get rid of its output,
+// after the grace. Then its streams are closed: a hub that stands still, or a
+// reader in fear that has gone to sleep, must not keep it from ending.
+const lastWords = time.Second
+
+// What a shell is doing, as its status says it.
+type state string
+
+const (
+	running state = "running"
+	exited  state = "exited"
+	lost    state = "lost" // its host went away
+)
+
+// A shell is three hubs and a process, here or at a host.
+type shell struct {
+	// Set by newShellLocked, then immutable.
+	fs       *FS
+	name     string
+	owner    string
+	argv     []string
+	env      []string // what it got besides the server's environment
+	dir      string
+	hosted   bool
+	started  time.Time
+	stdin    *hubFile
+	stdout   *hubFile
+	stderr   *hubFile
+	note     *noteFile
+	node     *shellDir
+	waitLine lines // gets the line of wait, then ends
+
+	// Set by startHere before there is a process.
+	closeStreams func()
+
+	// guarded by fs.mu
+	state    state
+	ending   bool        // end is at work
+	proc     process     // nil while it starts, and for one that is hosted
+	kills    bool        // killed before proc was there
+	cut      *time.Timer // runs closeStreams after a kill
+	host     *ctlHandle
+	pid      int // 0: not known
+	status   shellctl.Status
+	seen     bool // somebody knows the status
+	rows     int
+	cols     int
+	policy   policy
+	forced   bool // the size was said by one who is not attached
+	title    string
+	lastID   int           // of the attachments
+	attached []*attachment // the last to vote is the last
+	driver   *attachment   // nil: nobody may drive
+}
+
+// newShellLocked makes a shell and its files, which are in no directory yet.
+func (fs *FS) newShellLocked(c *tree.Caller, o shellOptions) *shell {
+	s := &shell{
+		fs: fs, name: o.name, owner: c.User, argv: o.argv, env: o.env, dir: o.dir,
+		hosted: o.hosted, started: time.Now(), waitLine: newLines(),
+		state: running, rows: o.rows, cols: o.cols, policy: latest,
+	}
+	s.stdin = newHubFile(fs, fs.root, s.name+sufStdin, c.User, 0o666, s)
+	s.stdout = newHubFile(fs, fs.root, s.name+sufStdout, c.User, 0o666, s)
+	s.stderr = newHubFile(fs, fs.root, s.name+sufStderr, c.User, 0o666, s)
+	s.note = newNoteFile(s)
+	s.node = newShellDir(s)
+	return s
+}
+
+// hubsOfShell is how many hubs a shell has.
+const hubsOfShell = 3
+
+// hubs returns them, in the order in which they end.
+func (s *shell) hubs() [hubsOfShell]*hubFile { return [...]*hubFile{s.stdout, s.stderr, s.stdin} }
+
+// placeLocked says whether a shell of this name can be made. If one that has
+// ended has the name it is returned, to be replaced.
+func (fs *FS) placeLocked(c *tree.Caller, name string) (old *shell, err error) {
+	if old = fs.byName[name]; old != nil {
+		switch {
+		case old.state == running:
+			return nil, fmt.Errorf("shell %s is running: %w", name, tree.ErrExist)
+		case old.state == lost:
+			return nil, fmt.Errorf("shell %s is lost, its host may come back; rm removes it: %w", name, tree.ErrExist)
+		case !old.mayOwn(c):
+			return nil, fmt.Errorf("shell %s has ended, only %s, the owner, may replace it: %w", name, old.owner, tree.ErrPermission)
+		}
+		if fs.closing {
+			return nil, errClosing
+		}
+		return old, nil
+	}
+	for _, file := range shellFiles(name) {
+		if err := fs.root.clashLocked(file); err != nil {
+			return nil, fmt.Errorf("shell %s needs the name %s: %w", name, file, err)
+		}
+	}
+	if len(fs.byName) >= fs.cfg.MaxShells {
+		return nil, fmt.Errorf("the server has %d shells, %d may be; rm removes those that ended: %w",
+			len(fs.byName), fs.cfg.MaxShells, tree.ErrLimit)
+	}
+	return nil, fs.roomLocked(hubsOfShell)
+}
+
+func (s *shell) mayOwn(c *tree.Caller) bool { return c.Admin || c.User == s.owner }
+
+// linkLocked gives the shell's files their names.
+func (s *shell) linkLocked() {
+	root := s.fs.root
+	for _, f := range s.hubs() {
+		root.linkLocked(f)
+	}
+	root.kids[s.note.name] = s.note
+	s.fs.byName[s.name] = s
+	s.fs.changedLocked()
+}
+
+// unlinkLocked takes the names away.
+func (s *shell) unlinkLocked() {
+	root := s.fs.root
+	for _, f := range s.hubs() {
+		root.unlinkLocked(f)
+	}
+	delete(root.kids, s.note.name)
+	delete(s.fs.byName, s.name)
+	s.fs.changedLocked()
+}
+
+// dropLocked gives up the hubs of a shell that has no names any more.
+func (s *shell) dropLocked() {
+	for _, f := range s.hubs() {
+		f.dropLocked()
+	}
+	for _, a := range slices.Clone(s.attached) {
+		s.fs.detachLocked(a, "the shell was removed")
+	}
+}
+
+// sayNewLocked tells of a shell that is there now.
+func (s *shell) sayNewLocked() {
+	for _, f := range s.hubs() {
+		s.fs.sayLocked("hub new", f.name)
+	}
+	s.fs.sayLocked("shell new", s.name, fmt.Sprint(s.pid))
+}
+
+// sayGoneLocked tells of a shell that was removed.
+func (s *shell) sayGoneLocked() {
+	for _, f := range s.hubs() {
+		s.fs.sayLocked("hub rm", f.name)
+	}
+	s.fs.sayLocked("shell rm", s.name)
+}
+
+// startHere starts a shell on this server.
+func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
+	fs.mu.Lock()
+	old, err := fs.placeLocked(c, o.name)
+	if err != nil {
+		fs.mu.Unlock()
+		return err
+	}
+	s := fs.newShellLocked(c, o)
+	// The files are there before the process, which may look for them. Those
+	// of the shell before come back if the start fails.
+	if old != nil {
+		old.unlinkLocked()
+	}
+	s.linkLocked()
+	fs.watchers.Add(1)
+	fs.unlock()
+
+	in := s.stdin.hub.NewReader(hub.FromOldest, hub.ReaderOptions{Label: fields(s.owner, "shell "+s.name)})
+	out, errs := s.stdout.hub.NewWriter(false), s.stderr.hub.NewWriter(false)
+	streams := shellctl.Streams{Stdin: in, Stdout: out, Stderr: errs}
+	s.closeStreams = func() { in.Close(); out.Close(); errs.Close() }
+	p, err := fs.start(o.spec(), streams, fs.log)
+
+	fs.mu.Lock()
+	if err != nil {
+		fs.watchers.Done()
+		s.unlinkLocked()
+		s.dropLocked()
+		if old != nil {
+			old.linkLocked()
+		}
+		fs.unlock()
+		s.closeStreams()
+		return fmt.Errorf("shell %s: %w", o.name, err)
+	}
+	if old != nil {
+		old.sayGoneLocked()
+		old.dropLocked()
+	}
+	s.proc, s.pid = p, p.PID()
+	s.sayNewLocked()
+	if s.rows != o.rows || s.cols != o.cols {
+		s.resizeLocked()
+	}
+	if s.kills {
+		s.killLocked()
+	}
+	fs.unlock()
+
+	// Ends when the process has, and Shutdown waits for it.
+	go func() {
+		defer fs.watchers.Done()
+		<-p.Done()
+		st, err := p.Wait(context.Background())
+		if err != nil {
+			fs.log.Warn("a shell has ended", "shell", s.name, "status", st, "err", err)
+		}
+		s.closeStreams()
+		s.end(st)
+	}()
+	return nil
+}
+
+// end ends a shell whose last output is in its hubs. First the hubs end, then
+// the state changes, then those are told who wait.
+func (s *shell) end(st shellctl.Status) {
+	fs := s.fs
+	fs.mu.Lock()
+	if s.ending {
+		fs.mu.Unlock()
+		return
+	}
+	s.ending = true
+	fs.mu.Unlock()
+
+	text := st.String()
+	for _, f := range s.hubs() {
+		f.hub.End(text)
+	}
+
+	fs.mu.Lock()
+	defer fs.unlock()
+	s.state, s.status, s.proc, s.pid = exited, st, nil, 0
+	if s.cut != nil {
+		s.cut.Stop()
+	}
+	for _, f := range s.hubs() {
+		fs.sayLocked("hub end", f.name, text)
+	}
+	fs.later(func() {
+		s.waitLine.say(text)
+		s.waitLine.end()
+	})
+	for _, a := range s.attached {
+		a.sayLocked(text)
+		a.endLocked()
+		s.seen = true
+	}
+	fs.sayLocked("shell exit", s.name, fmt.Sprint(st.ExitCode()))
+	fs.changedLocked()
+}
+
+// endedLocked is the error for what only a shell that runs can do.
+func (s *shell) endedLocked() error {
+	switch s.state {
+	case exited:
+		return fmt.Errorf("shell %s has ended: %s", s.name, s.status)
+	case lost:
+		return fmt.Errorf("shell %s is lost: its host is away", s.name)
+	}
+	return nil
+}
+
+// seenNow notes that somebody has learnt how the shell ended.
+func (s *shell) seenNow() {
+	s.fs.mu.Lock()
+	defer s.fs.mu.Unlock()
+	if !s.seen && s.state == exited {
+		s.seen = true
+		s.fs.changedLocked()
+	}
+}
+
+// signal sends a signal to the shell, here or at its host.
+func (s *shell) signal(name string) error {
+	if _, err := shellctl.ParseSignal(name); err != nil {
+		return err
+	}
+	s.fs.mu.Lock()
+	err := s.endedLocked()
+	switch p := s.proc; {
+	case err != nil:
+	case s.hosted:
+		s.tellHostLocked("signal " + name)
+	case p == nil:
+		err = fmt.Errorf("shell %s is only starting", s.name)
+	default:
+		s.fs.later(func() { err = p.Signal(name) })
+	}
+	s.fs.unlock()
+	return err
+}
+
+// kill ends the shell, by a hangup and then a kill, and does not wait. One
+// whose host is away ends here and now: nobody is left to be asked.
+func (s *shell) kill() error {
+	s.fs.mu.Lock()
+	if s.state == lost {
+		s.fs.mu.Unlock()
+		s.end(shellctl.Status{Signal: "HUP"})
+		return nil
+	}
+	defer s.fs.unlock()
+	if err := s.endedLocked(); err != nil {
+		return err
+	}
+	if s.hosted {
+		s.tellHostLocked("kill")
+	} else {
+		s.killLocked()
+	}
+	return nil
+}
+
+// killLocked kills a shell that runs here.
+func (s *shell) killLocked() {
+	if s.state != running || s.hosted {
+		return
+	}
+	if s.proc == nil {
+		s.kills = true // startHere will do it
+		return
+	}
+	p := s.proc
+	s.fs.later(func() { p.Kill(s.fs.cfg.Grace) })
+	if s.cut == nil {
+		s.cut = time.AfterFunc(s.fs.cfg.Grace+lastWords, s.closeStreams)
+	}
+}
+
+// remove removes the files of a shell that has ended, or whose host is away.
+func (s *shell) remove(c *tree.Caller) error {
+	if err := s.removable(c); err != nil {
+		return err
+	}
+	s.fs.mu.Lock()
+	defer s.fs.unlock()
+	switch {
+	case s.fs.byName[s.name] != s:
+		return fmt.Errorf("shell %s was removed: %w", s.name, tree.ErrNotExist)
+	case s.state != exited: // its host came back
+		return fmt.Errorf("shell %s is running: %w", s.name, tree.ErrBusy)
+	}
+	s.unlinkLocked()
+	s.sayGoneLocked()
+	s.dropLocked()
+	return nil
+}
+
+// removable says whether c may remove the shell, and ends it if it is lost.
+func (s *shell) removable(c *tree.Caller) error {
+	s.fs.mu.Lock()
+	state := s.state
+	s.fs.mu.Unlock()
+	switch {
+	case !s.mayOwn(c):
+		return fmt.Errorf("only %s, the owner, may remove shell %s: %w", s.owner, s.name, tree.ErrPermission)
+	case state == running:
+		return fmt.Errorf("shell %s is running, kill it first: %w", s.name, tree.ErrBusy)
+	case state == lost:
+		return s.kill()
+	}
+	return nil
+}
+
+// shellNamed finds a shell.
+func (fs *FS) shellNamed(name string) (*shell, error) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if s := fs.byName[name]; s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("no shell %q: %w", clip(name), tree.ErrNotExist)
+}
+
+// statusLocked is the line of the file status, without a newline.
+func (s *shell) statusLocked() string {
+	return fields(s.name, string(s.state), strconv.Itoa(s.pid), strconv.Itoa(s.rows), strconv.Itoa(s.cols),
+		strconv.Itoa(len(s.attached)), quoteAll(s.argv))
+}
+
+func (s *shell) statusLine() string {
+	s.fs.mu.Lock()
+	defer s.fs.mu.Unlock()
+	return s.statusLocked() + "\n"
+}

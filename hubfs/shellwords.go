@@ -1,0 +1,147 @@
+package hubfs
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"hubfs/tree"
+)
+
+// maxTitle is how many bytes the title of a shell may have.
+const maxTitle = 512
+
+// A shellCtl is /shell/NAME/ctl.
+type shellCtl struct {
+	meta
+	shell *shell
+}
+
+// Open opens the ctl of a shell.
+func (f *shellCtl) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
+	return &shellCtlHandle{f: f, c: c, text: textHandle{content: f.shell.statusLine}}, nil
+}
+
+// A shellCtlHandle is one open of a shellCtl. With the word attach it becomes
+// an attachment: then its reads are notices.
+type shellCtlHandle struct {
+	f    *shellCtl
+	c    *tree.Caller
+	text textHandle // only the reading lane touches it
+
+	// guarded by fs.mu; set once
+	att *attachment
+}
+
+func (h *shellCtlHandle) attachment() *attachment {
+	h.f.fs.mu.Lock()
+	defer h.f.fs.mu.Unlock()
+	return h.att
+}
+
+// WriteAt does the commands in p.
+func (h *shellCtlHandle) WriteAt(p []byte, off int64) (int, error) {
+	err := eachLine(p, func(args []string) error { return doWord(h.words(), args) })
+	if err != nil {
+		return 0, err
+	}
+	h.f.wrote(&h.c.User)
+	return len(p), nil
+}
+
+// ReadStream reads the status, or the notices of an attachment.
+func (h *shellCtlHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()) ([]tree.Piece, bool, error) {
+	if a := h.attachment(); a != nil {
+		return a.read.ReadStream(dst, off, max, wake)
+	}
+	return h.text.readStream(dst, off, max), true, nil
+}
+
+// CancelRead withdraws a read that waits.
+func (h *shellCtlHandle) CancelRead() {
+	if a := h.attachment(); a != nil {
+		a.read.CancelRead()
+	}
+}
+
+// Close ends the open, and the attachment with it.
+func (h *shellCtlHandle) Close() error {
+	fs := h.f.fs
+	fs.mu.Lock()
+	defer fs.unlock()
+	if a := h.att; a != nil {
+		fs.detachLocked(a, "closed")
+		fs.later(func() { a.notices.hub.Close() })
+	}
+	return nil
+}
+
+// words are the commands of the file.
+func (h *shellCtlHandle) words() []word {
+	s := h.f.shell
+	return []word{
+		{"size", "ROWS COLS", "the size: a vote if attached, else as it is to be", 2, 2, func(args []string) error {
+			rows, cols, err := parseSides(args[0], args[1])
+			if err != nil {
+				return fmt.Errorf("size: %w: expected size ROWS COLS", err)
+			}
+			return s.size(h.attachment(), rows, cols)
+		}},
+		{"signal", "NAME", "signal the foreground of the shell", 1, 1, func(args []string) error {
+			return s.signal(args[0])
+		}},
+		{"kill", "", "end the shell: a hangup, and a kill if that does not do", 0, 0, func([]string) error {
+			return s.kill()
+		}},
+		{"title", "TEXT", "what the attached are to show as its title", 1, -1, func(args []string) error {
+			return s.setTitle(strings.Join(args, " "))
+		}},
+		{"policy", strings.Join(policies, "|"), "how the size follows from the votes", 1, 1, func(args []string) error {
+			return s.setPolicy(args[0])
+		}},
+		{"attach", "rw|ro ROWS COLS [TERM]", "make this open an attachment", 3, 4, h.attach},
+		{"detach", "[ID|all|others]", "end this attachment, or others", 0, 1, func(args []string) error {
+			return s.detach(h.c, h.attachment(), args)
+		}},
+	}
+}
+
+func (h *shellCtlHandle) attach(args []string) error {
+	const usage = "expected attach rw|ro ROWS COLS [TERM]"
+	if args[0] != "rw" && args[0] != "ro" {
+		return fmt.Errorf("attach: %q is neither rw nor ro: %s", clip(args[0]), usage)
+	}
+	rows, cols, err := parseSides(args[1], args[2])
+	if err != nil {
+		return fmt.Errorf("attach: %w: %s", err, usage)
+	}
+	if h.attachment() != nil {
+		return errors.New("attach: attached already: open ctl again")
+	}
+	a, err := h.f.shell.attach(h.c, args[0] == "rw", rows, cols)
+	if err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	h.f.fs.mu.Lock()
+	defer h.f.fs.mu.Unlock()
+	h.att = a
+	return nil
+}
+
+// setTitle is the word of the file.
+func (s *shell) setTitle(title string) error {
+	if len(title) > maxTitle || strings.ContainsFunc(title, unicode.IsControl) {
+		return fmt.Errorf("title: at most %d bytes without control characters: %w", maxTitle, tree.ErrInvalid)
+	}
+	s.fs.mu.Lock()
+	defer s.fs.unlock()
+	if s.title == title {
+		return nil
+	}
+	s.title = title
+	for _, a := range s.attached {
+		a.sayLocked("title " + title)
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package hubfs
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hubfs/hub"
+	"hubfs/tree"
+)
+
+// A word is a command of a ctl file.
+type word struct {
+	name string
+	args string // as an error and a manual show them
+	help string
+	min  int // arguments
+	max  int // -1: any number
+	do   func(args []string) error
+}
+
+// doWord does the command in line, which is not empty. The error for one that
+// is unknown or malformed says what was expected; then nothing was done.
+func doWord(words []word, line []string) error {
+	name, args := line[0], line[1:]
+	for _, w := range words {
+		if w.name != name {
+			continue
+		}
+		if len(args) < w.min || w.max >= 0 && len(args) > w.max {
+			return w.expected(fmt.Sprintf("%d arguments", len(args)))
+		}
+		return w.do(args)
+	}
+	names := make([]string, len(words))
+	for i, w := range words {
+		names[i] = w.name
+	}
+	return fmt.Errorf("unknown command %q: expected %s", clip(name), strings.Join(names, ", "))
+}
+
+// expected is the error for a line with something wrong in it.
+func (w word) expected(wrong string) error {
+	return fmt.Errorf("%s: %s: expected %s", w.name, wrong, strings.TrimSpace(w.name+" "+w.args))
+}
+
+// ctlWords are the commands of /ctl, as they are for one open of it.
+func ctlWords(h *ctlHandle) []word {
+	fs := h.f.fs
+	words := []word{
+		{"fear", "[HUB]", "writers wait for the slowest reader", 0, 1, fs.hubWord(
+			func() { fs.fear = true },
+			func(f *hubFile) { f.hub.Fear(true) })},
+		{"calm", "[HUB]", "writers never wait; slow readers skip", 0, 1, fs.calm},
+		{"freeze", "[HUB]", "the hub stands still as a plain file", 0, 1, fs.hubWord(
+			func() { fs.frozen = true },
+			func(f *hubFile) { f.hub.Freeze() })},
+		{"melt", "[HUB]", "the hub flows again", 0, 1, fs.hubWord(
+			func() { fs.frozen = false },
+			func(f *hubFile) { f.hub.Melt() })},
+		{"trunc", "[HUB]", "new readers start at the end", 0, 1, fs.hubWord(
+			func() { fs.trunc = true },
+			func(f *hubFile) { f.hub.Trunc(true) })},
+		{"notrunc", "[HUB]", "new readers start at the oldest byte", 0, 1, fs.hubWord(
+			func() { fs.trunc = false },
+			func(f *hubFile) { f.hub.Trunc(false) })},
+		{"eof", "[HUB]", "every reader that is open now gets an end of file here", 0, 1, fs.hubWord(
+			func() {},
+			func(f *hubFile) { f.hub.EOF() })},
+		{"end", "HUB [STATUS]", "the stream is complete", 1, -1, fs.end},
+		{"reopen", "HUB", "the stream goes on after all", 1, 1, fs.reopen},
+		{"size", "HUB BYTES", "how much the hub retains", 2, 2, fs.size},
+		{"limit", "HUB BYTES/S", "how fast writers of the hub may be", 2, 2, fs.limit},
+		{"nolimit", "HUB", "writers of the hub may be as fast as they can", 1, 1, fs.nolimit},
+		{"shell", shellUsage, "start a shell on this server", 1, -1, func(args []string) error {
+			return fs.shellWord(h.c, args)
+		}},
+		{"host", hostUsage, "a shell that the writer of this line runs", 1, -1, func(args []string) error {
+			return fs.hostWord(h, args)
+		}},
+		{"kill", "NAME", "end a shell: a hangup, and a kill if that does not do", 1, 1, func(args []string) error {
+			s, err := fs.shellNamed(args[0])
+			if err != nil {
+				return err
+			}
+			return s.kill()
+		}},
+		{"rm", "NAME", "remove the files of an ended shell, or a hub", 1, 1, func(args []string) error {
+			return fs.rm(h.c, args[0])
+		}},
+		{"quit", "", "stop the server", 0, 0, func([]string) error {
+			fs.quitOnce.Do(func() { close(fs.quit) })
+			return nil
+		}},
+	}
+	if s := h.hosting(); s != nil {
+		words = append(words, hostWords(h, s)...)
+	}
+	return words
+}
+
+// hubWord returns a command that sets one hub or, without an argument, the
+// default and all hubs. What it does to hubs is queued, so that two such
+// commands reach all hubs in the same order.
+func (fs *FS) hubWord(def func(), one func(*hubFile)) func(args []string) error {
+	return func(args []string) error {
+		fs.mu.Lock()
+		defer fs.unlock()
+		if len(args) == 0 {
+			def()
+			fs.root.eachHubLocked(func(f *hubFile) { fs.later(func() { one(f) }) })
+			return nil
+		}
+		return fs.withHubLocked(args[0], one)
+	}
+}
+
+// calm is a hubWord, but for one thing: said to all, it leaves the input hubs
+// alone. They are in fear from the start whatever the default is, so that a
+// paste into a busy program waits instead of vanishing; who wants one of them
+// calm says its name.
+func (fs *FS) calm(args []string) error {
+	calm := func(f *hubFile) { f.hub.Fear(false) }
+	return fs.hubWord(
+		func() { fs.fear = false },
+		func(f *hubFile) {
+			if len(args) > 0 || !f.input {
+				calm(f)
+			}
+		})(args)
+}
+
+// withHubLocked queues what to do to the hub at path.
+func (fs *FS) withHubLocked(path string, do func(*hubFile)) error {
+	f, err := fs.hubLocked(path)
+	if err != nil {
+		return err
+	}
+	fs.later(func() { do(f) })
+	return nil
+}
+
+func (fs *FS) withHub(path string, do func(*hubFile)) error {
+	fs.mu.Lock()
+	defer fs.unlock()
+	return fs.withHubLocked(path, do)
+}
+
+func (fs *FS) end(args []string) error {
+	path, status := args[0], strings.Join(args[1:], " ")
+	fs.mu.Lock()
+	defer fs.unlock()
+	f, err := fs.hubLocked(path)
+	if err != nil {
+		return err
+	}
+	if s := f.shell; s != nil && s.state != exited && !f.input {
+		return fmt.Errorf("end: %s is output of shell %s and ends with it: %w", path, s.name, tree.ErrBusy)
+	}
+	fs.sayLocked("hub end", f.pathLocked(), status)
+	fs.later(func() { f.hub.End(status) })
+	return nil
+}
+
+func (fs *FS) reopen(args []string) error {
+	fs.mu.Lock()
+	defer fs.unlock()
+	f, err := fs.hubLocked(args[0])
+	if err != nil {
+		return err
+	}
+	if s := f.shell; s != nil && s.state == exited {
+		return fmt.Errorf("reopen: %s ended with shell %s: %w", args[0], s.name, tree.ErrInvalid)
+	}
+	fs.later(func() { f.hub.Reopen() })
+	return nil
+}
+
+// number reads an argument that is a number of things, 1 or more.
+func number(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a number of 1 or more", clip(s))
+	}
+	return n, nil
+}
+
+func (fs *FS) size(args []string) error {
+	n, err := number(args[1])
+	if err == nil && n > fs.cfg.MaxRetained {
+		err = fmt.Errorf("%d is more than the %d bytes that all hubs may retain", n, fs.cfg.MaxRetained)
+	}
+	if err != nil {
+		return fmt.Errorf("size: %w: expected size HUB BYTES", err)
+	}
+	var set error
+	if err := fs.withHub(args[0], func(f *hubFile) { set = f.hub.SetSize(n) }); err != nil {
+		return err
+	}
+	return set
+}
+
+func (fs *FS) limit(args []string) error {
+	n, err := number(args[1])
+	if err != nil {
+		return fmt.Errorf("limit: %w: expected limit HUB BYTES/S", err)
+	}
+	l := hub.Limit{BytesPerSecond: n, Reset: fs.cfg.Limit.Reset}
+	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetLimit(l) })
+}
+
+func (fs *FS) nolimit(args []string) error {
+	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetLimit(hub.Limit{}) })
+}
+
+// rm removes a hub, or a shell that has ended or whose host is away.
+func (fs *FS) rm(c *tree.Caller, name string) error {
+	fs.mu.Lock()
+	s := fs.byName[name]
+	f, err := fs.hubLocked(name)
+	loose := err == nil && f.shell == nil
+	switch {
+	case s != nil && loose:
+		err = fmt.Errorf("rm: %s is a shell and a hub: remove the file %s or shell/%s: %w", name, name, name, tree.ErrInvalid)
+	case s != nil:
+		fs.mu.Unlock()
+		return s.remove(c)
+	case err == nil:
+		err = f.removeLocked(c)
+	default:
+		err = fmt.Errorf("rm: no shell and no hub %q: %w", clip(name), tree.ErrNotExist)
+	}
+	fs.unlock()
+	return err
+}
