@@ -1,0 +1,324 @@
+// Package p9 serves a tree.Dir over 9P2000.
+//
+// A Server is a struct of settings; Serve accepts connections, ServeConn
+// serves one that somebody else made. What is served is package tree; what
+// goes over the wire is internal/wire. The rules are those of section 5 of the
+// Plan 9 manual, and what real clients need beyond them is said where it is
+// done.
+//
+// # Ordering
+//
+// The requests of one connection take effect in the order in which they
+// arrive, with one exception: a read or a write of an open file may have to
+// wait, and then only the reads, or only the writes, of the same fid wait
+// behind it. So reads of one fid are answered in order with consecutive
+// bytes, writes of one fid happen in order, and requests on different fids
+// never wait for one another.
+//
+// Replies to one connection leave in the order in which they were made. A
+// Tflush is answered after the reply, if there is one, of the request that it
+// names. A read that has taken bytes from a stream always replies: either a
+// flush finds the request still waiting and nothing was taken, or the bytes
+// come before the Rflush.
+//
+// # Blocking
+//
+// One goroutine reads a connection and does all metadata, stream reads and
+// stream writes in place. What waits on a stream is a record, tried again by
+// whoever wakes it. Plain reads and writes, of handles that are no streams,
+// run in a goroutine that lives as long as its fid has such requests.
+//
+// A peer that stops reading its replies stalls itself alone: once so many
+// bytes are queued for it, its requests are not read any more, and its waiting
+// reads take nothing from their streams.
+//
+// # Ownership
+//
+// Bytes handed out by a stream are written to the connection from where they
+// lie, and freed once written or dropped. Bytes of large writes are read from
+// the connection into a buffer of their own, which the stream may keep.
+//
+// # Permissions
+//
+// Open and create ask the mode bits of the file, with owner and group taken
+// from its Info; a user is a member of the group of its own name, and of no
+// other. Nobody passes by the bits: not the server's own user either
+// (Caller.Admin), who can change the bits of what it owns.
+package p9
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"hubfs/internal/wire"
+	"hubfs/tree"
+)
+
+// A Server serves one tree. Its exported fields are set before the first
+// connection and not changed afterwards.
+type Server struct {
+	Root   tree.Dir     // what is served
+	Log    *slog.Logger // nil: silent
+	Trace  *slog.Logger // every message on a line of its own; nil: none
+	Limits Limits
+
+	pool    pool      // buffers for the bytes of large reads and writes
+	batches sync.Pool // of *batch
+
+	mu    sync.Mutex
+	conns map[uint64]*conn    // guarded by mu; those being served
+	last  uint64              // guarded by mu; number of the last connection
+	excl  map[uint64]struct{} // guarded by mu; qid.path of each ModeExclusive file that is open
+}
+
+// Limits say how much a peer may ask for. Beyond each of them it gets an
+// error, or has to wait, and nobody else notices. A zero field means its
+// default.
+type Limits struct {
+	Msize    uint32 // bytes of one message; default wire.MaxMsize
+	Conns    int    // connections; default 20,000
+	Fids     int    // fids of a connection; default 65,536
+	Requests int    // requests of a connection that wait; default 16,384
+
+	// Replies is how many bytes of replies may be queued for a connection
+	// until its requests are no longer served; default 4 MiB.
+	Replies int
+	// Kept is how many bytes a connection may have the server keep for it:
+	// the data of writes that wait, and directory listings half read; default
+	// 16 MiB.
+	Kept int
+
+	// Hello is how long a new connection may take until its Tversion;
+	// default 30 s, negative: for ever.
+	Hello time.Duration
+	// Stall is how long a peer may leave a queue of replies unread until it
+	// is hung up; default one hour, negative: for ever.
+	Stall time.Duration
+}
+
+// withDefaults returns l with every zero replaced.
+func (l Limits) withDefaults() Limits {
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	if l.Msize == 0 || l.Msize > wire.MaxMsize {
+		l.Msize = wire.MaxMsize
+	}
+	l.Msize = max(l.Msize, wire.MinMsize)
+	def(&l.Conns, 20_000)
+	def(&l.Fids, 65_536)
+	def(&l.Requests, 16_384)
+	def(&l.Replies, 4<<20)
+	def(&l.Kept, 16<<20)
+	if l.Hello == 0 {
+		l.Hello = 30 * time.Second
+	}
+	if l.Stall == 0 {
+		l.Stall = time.Hour
+	}
+	return l
+}
+
+// A Peer is who is at the other end of a connection, as far as the transport
+// knows.
+type Peer struct {
+	User  string // "": the uname of Tattach counts
+	Addr  string // for people to read
+	Admin bool   // runs as the server's own user
+}
+
+// A ConnInfo describes a connection that is being served.
+type ConnInfo struct {
+	ID      uint64
+	User    string // "" while nobody has attached and the transport knows nobody
+	Addr    string
+	Fids    int
+	Waiting int // requests not yet answered
+	Since   time.Time
+}
+
+// Serve accepts connections from l and serves each, until ctx is done or l
+// fails. It closes l, ends every connection it serves and returns when all of
+// them are over: nil if ctx was done. peer says who is at the other end; an
+// error of it refuses the connection.
+func (s *Server) Serve(ctx context.Context, l net.Listener, peer func(net.Conn) (Peer, error)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer func() {
+		if stop() {
+			l.Close()
+		}
+	}()
+	for pause := time.Duration(0); ; {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			// Ends with the connection; Serve waits for it.
+			wg.Go(func() { s.serveAccepted(ctx, nc, peer) })
+		case ctx.Err() != nil:
+			return nil
+		case outOfFiles(err):
+			// Descriptors come free when some connection ends.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.log().Warn("9p: accept", "err", err, "pause", pause)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+		default:
+			return fmt.Errorf("accept: %w", err)
+		}
+	}
+}
+
+// serveAccepted serves a connection of a listener, and logs how it ended.
+func (s *Server) serveAccepted(ctx context.Context, nc net.Conn, peer func(net.Conn) (Peer, error)) {
+	p, err := peer(nc)
+	if err != nil {
+		nc.Close()
+		s.log().Warn("9p: connection refused", "addr", nc.RemoteAddr(), "err", err)
+		return
+	}
+	if err := s.ServeConn(ctx, nc, p); err != nil && !errors.Is(err, errPanic) {
+		s.log().Info("9p: connection ended", "user", p.User, "addr", p.Addr, "err", err)
+	}
+}
+
+// ServeConn serves one connection and closes it. It returns when the
+// connection is over and everything that was held for it is free: nil if the
+// peer hung up or ctx was done. Closing rwc must end a Read and a Write that
+// wait. A *net.TCPConn or *net.UnixConn is written to with writev; anything
+// else gets one Write for each batch of replies.
+func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) error {
+	c, err := s.newConn(rwc, p)
+	if err != nil {
+		refuse(rwc, err)
+		return err
+	}
+	defer s.forget(c)
+	stop := context.AfterFunc(ctx, c.stop)
+	defer stop()
+	return c.serve()
+}
+
+// newConn makes a connection and enters it in the server's books.
+func (s *Server) newConn(rwc io.ReadWriteCloser, p Peer) (*conn, error) {
+	lim := s.Limits.withDefaults()
+	c := &conn{
+		srv:   s,
+		peer:  p,
+		lim:   lim,
+		since: time.Now(),
+		rwc:   rwc,
+		w:     newWriter(rwc, lim.Stall),
+		in:    frames{r: rwc},
+		fids:  make(map[uint32]*fid),
+		msize: beforeVersion,
+		quit:  make(chan struct{}),
+		user:  p.User,
+		tags:  make(map[uint16]*job),
+	}
+	c.in.before = c.kick
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.conns) >= lim.Conns {
+		return nil, fmt.Errorf("too many connections (%d): %w", lim.Conns, tree.ErrLimit)
+	}
+	if s.conns == nil {
+		s.conns = make(map[uint64]*conn)
+	}
+	s.last++
+	c.id = s.last
+	s.conns[c.id] = c
+	return c, nil
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c.id)
+}
+
+// refuse tells a peer why it is not served, as the answer to the Tversion that
+// it is about to send, and hangs up.
+func refuse(rwc io.ReadWriteCloser, why error) {
+	if nc, ok := rwc.(net.Conn); ok {
+		frame, err := wire.Append(nil, &wire.Msg{Type: wire.Rerror, Tag: wire.NoTag, Ename: ename(why, false)})
+		if err == nil {
+			nc.SetWriteDeadline(time.Now().Add(time.Second))
+			nc.Write(frame) // what the peer hears is all that matters, and it may not listen
+		}
+	}
+	rwc.Close()
+}
+
+// Conns describes the connections being served, oldest first.
+func (s *Server) Conns() []ConnInfo {
+	s.mu.Lock()
+	conns := make([]*conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	infos := make([]ConnInfo, len(conns))
+	for i, c := range conns {
+		infos[i] = c.info()
+	}
+	slices.SortFunc(infos, func(a, b ConnInfo) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	return infos
+}
+
+// NumConns returns how many connections are being served.
+func (s *Server) NumConns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Log
+}
+
+// claim takes the one open that a ModeExclusive file allows, across all
+// connections.
+func (s *Server) claim(path uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.excl[path]; taken {
+		return false
+	}
+	if s.excl == nil {
+		s.excl = make(map[uint64]struct{})
+	}
+	s.excl[path] = struct{}{}
+	return true
+}
+
+// release gives back what claim took.
+func (s *Server) release(path uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.excl, path)
+}

@@ -1,0 +1,215 @@
+package p9
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// A writer writes batches to the connection. It is used by whoever holds
+// queue.writing.
+type writer struct {
+	rwc   io.ReadWriteCloser
+	sock  net.Conn                                       // rwc, if it is a plain socket, which takes many segments at once
+	raw   syscall.RawConn                                // of sock; nil: cannot try without waiting
+	once  func(fd uintptr) bool                          // tryOnce, for raw
+	limit interface{ SetWriteDeadline(time.Time) error } // nil: waits for ever
+	stall time.Duration
+
+	vec  [][]byte // reused; the segments of a batch
+	rest [][]byte // those of vec that are not written yet
+	err  error    // of tryOnce
+	flat []byte   // reused; a batch in one piece
+}
+
+func newWriter(rwc io.ReadWriteCloser, stall time.Duration) *writer {
+	w := &writer{rwc: rwc, stall: stall}
+	if stall > 0 {
+		w.limit, _ = rwc.(interface{ SetWriteDeadline(time.Time) error })
+	}
+	// Only these two are known to be the socket and nothing around it.
+	switch nc := rwc.(type) {
+	case *net.TCPConn:
+		w.sock = nc
+		w.raw, _ = nc.SyscallConn()
+	case *net.UnixConn:
+		w.sock = nc
+		w.raw, _ = nc.SyscallConn()
+	}
+	w.once = w.tryOnce
+	return w
+}
+
+func (w *writer) load(b *batch) {
+	w.vec = b.segments(w.vec[:0])
+	w.rest = w.vec
+}
+
+func (w *writer) unload() {
+	clear(w.vec[:cap(w.vec)]) // keep nothing alive
+	w.rest = nil
+	if cap(w.flat) > keepBatch {
+		w.flat = nil
+	}
+}
+
+// try writes as much as it can without waiting, and reports whether that was
+// all.
+func (w *writer) try() (done bool, err error) {
+	if w.raw == nil || !canTry(w.rest) {
+		return false, nil
+	}
+	w.err = nil
+	if err = w.raw.Write(w.once); err == nil {
+		err = w.err
+	}
+	return len(w.rest) == 0, err
+}
+
+// tryOnce is called with a descriptor that does not block.
+func (w *writer) tryOnce(fd uintptr) bool {
+	for len(w.rest) > 0 {
+		n, err := writeFD(fd, w.rest)
+		switch err {
+		case nil:
+			w.rest = advance(w.rest, n)
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return true
+		default:
+			w.err = err
+			return true
+		}
+	}
+	return true // "do not wait and call again"
+}
+
+// advance drops the first n bytes of vec.
+func advance(vec [][]byte, n int) [][]byte {
+	for len(vec) > 0 && n >= len(vec[0]) {
+		n -= len(vec[0])
+		vec = vec[1:]
+	}
+	if n > 0 {
+		vec[0] = vec[0][n:]
+	}
+	return vec
+}
+
+// write writes what is left, and waits for that.
+func (w *writer) write() error {
+	if w.limit != nil {
+		w.limit.SetWriteDeadline(time.Now().Add(w.stall))
+		defer w.limit.SetWriteDeadline(time.Time{}) // or try fails later
+	}
+	if w.sock != nil {
+		bufs := net.Buffers(w.rest)
+		_, err := bufs.WriteTo(w.sock)
+		return err
+	}
+	if len(w.rest) == 1 {
+		_, err := w.rwc.Write(w.rest[0])
+		return err
+	}
+	w.flat = w.flat[:0]
+	for _, p := range w.rest {
+		w.flat = append(w.flat, p...)
+	}
+	_, err := w.rwc.Write(w.flat)
+	return err
+}
+
+// kick has the queue written, unless somebody is at it.
+func (c *conn) kick() {
+	c.mu.Lock()
+	if c.out.writing || c.out.batch == nil {
+		c.mu.Unlock()
+		return
+	}
+	c.out.writing = true
+	b := c.out.takeLocked()
+	c.mu.Unlock()
+
+	c.w.load(b)
+	if done, err := c.w.try(); done || err != nil {
+		b = c.wrote(b, err)
+		if b == nil {
+			return
+		}
+		c.w.load(b)
+	}
+	// Ends when the queue is empty, or after an error; end waits for it.
+	go c.writeOut(b)
+}
+
+// writeOut writes b, which is loaded, and the queue behind it.
+func (c *conn) writeOut(b *batch) {
+	for {
+		b = c.wrote(b, c.w.write())
+		if b == nil {
+			return
+		}
+		c.w.load(b)
+	}
+}
+
+// wrote does the books after b was written, or could not be. It returns what
+// is to be written next; if that is nil, somebody else may write.
+func (c *conn) wrote(b *batch, err error) (next *batch) {
+	c.w.unload()
+	size := b.size
+	b.free()
+	if cap(b.buf) <= keepBatch {
+		c.srv.batches.Put(b)
+	}
+	if err != nil {
+		c.kill(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.bytes -= size
+	if c.out.bytes <= c.lim.Replies/2 {
+		if c.out.room != nil {
+			close(c.out.room)
+			c.out.room = nil
+		}
+		stalled := c.out.stalled
+		c.out.stalled = nil
+		c.resume(stalled)
+	}
+	next = c.out.takeLocked()
+	if next == nil {
+		c.out.writing = false
+		if c.out.written != nil {
+			close(c.out.written)
+			c.out.written = nil
+		}
+	}
+	return next
+}
+
+// resume runs lanes that waited for room. The caller holds conn.mu, which is
+// released meanwhile.
+func (c *conn) resume(lanes []*lane) {
+	for _, l := range lanes {
+		if l.state == stalled {
+			l.state = running
+			c.mu.Unlock()
+			c.run(l)
+			c.mu.Lock()
+		}
+	}
+}
+
+// hungUp reports whether a connection's error says no more than that the peer
+// is gone.
+func hungUp(err error) bool {
+	for _, gone := range []error{io.EOF, io.ErrClosedPipe, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
+}
