@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"9fans.net/go/plan9"
+)
+
+// numbered are n bytes in which every place is unlike its neighbourhood.
+func numbered(n int) []byte {
+	var b []byte
+	for i := 0; len(b) < n; i++ {
+		b = append(strconv.AppendInt(b, int64(i), 10), ' ')
+	}
+	return b[:n]
+}
+
+// sink starts a shell whose program takes n bytes as they are typed and keeps
+// them. It returns the file in which they are once the program says done-2.
+func (w *world) sink(name string, n int) (file string) {
+	w.tb.Helper()
+	file = filepath.Join(w.dir, name)
+	w.want("new", name, "--", "sh", "-c",
+		fmt.Sprintf("stty raw -echo; echo ready-$((1+1)); head -c %d >%s; echo done-$((1+1))", n, file))
+	return file
+}
+
+// holds checks what a sink got.
+func (w *world) holds(file string, want []byte) {
+	w.tb.Helper()
+	got, err := os.ReadFile(file)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			w.tb.Fatalf("byte %d of %d is %q, want %q: …%.60q…", i, len(want), got[i], want[i], got[max(0, i-20):])
+		}
+	}
+	if len(got) != len(want) {
+		w.tb.Fatalf("%d bytes arrived of %d", len(got), len(want))
+	}
+}
+
+// TestKeystrokesStayInOrder: 1,000 keys, one write each, none waiting for
+// the one before.
+func TestKeystrokesStayInOrder(t *testing.T) {
+	const keys = 1000
+	t.Run("terminal", func(t *testing.T) {
+		w := newWorld(t)
+		file := w.sink("typed", keys)
+		term := w.terminal("attach", "typed")
+		term.Expect("ready-2")
+		for _, k := range numbered(keys) {
+			term.Type(string(k))
+		}
+		term.Expect("done-2")
+		w.holds(file, numbered(keys))
+	})
+	t.Run("requests", func(t *testing.T) {
+		w := newWorld(t)
+		w.serve("-s", "default")
+		file := w.sink("typed", keys)
+		conn, err := net.Dial("unix", w.socket("default"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		for _, tx := range []*plan9.Fcall{
+			{Type: plan9.Tversion, Tag: plan9.NOTAG, Msize: 8192, Version: "9P2000"},
+			{Type: plan9.Tattach, Fid: 0, Afid: plan9.NOFID, Uname: "tester"},
+			{Type: plan9.Twalk, Fid: 0, Newfid: 1, Wname: []string{"typed0"}},
+			{Type: plan9.Topen, Fid: 1, Mode: plan9.OWRITE},
+		} {
+			if err := plan9.WriteFcall(conn, tx); err != nil {
+				t.Fatal(err)
+			}
+			if rx, err := plan9.ReadFcall(conn); err != nil || rx.Type != tx.Type+1 {
+				t.Fatalf("%v: %v, %v", tx, rx, err)
+			}
+		}
+		var all bytes.Buffer
+		for i, k := range numbered(keys) {
+			frame, err := (&plan9.Fcall{Type: plan9.Twrite, Tag: uint16(i), Fid: 1, Data: []byte{k}, Count: 1}).Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(frame)
+		}
+		if _, err := conn.Write(all.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		for range keys {
+			if rx, err := plan9.ReadFcall(conn); err != nil || rx.Type != plan9.Rwrite {
+				t.Fatalf("%v, %v", rx, err)
+			}
+		}
+		w.reader("typed1").until("done-2")
+		w.holds(file, numbered(keys))
+	})
+}
+
+// TestLargePasteArrivesWhole: the program reads when it can, the paste waits.
+func TestLargePasteArrivesWhole(t *testing.T) {
+	const size = 1 << 20
+	w := newWorld(t)
+	file := w.sink("paste", size)
+	term := w.terminal("attach", "paste")
+	term.Expect("ready-2")
+	term.Type(string(numbered(size)))
+	term.Expect("done-2")
+	w.holds(file, numbered(size))
+}
