@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hubfs/client"
 )
 
 const (
@@ -217,4 +219,45 @@ func teeCarrier(b *testing.B, readers int) *carrier {
 	return c
 }
 
-func hubCarrier(b *testing.B, readers int) *carrier { return bareCarrier(b, readers) }
+// hubCarrier is a hub of a server in a process of its own, and a connection
+// for the writer and each reader. The hub is in fear: like a socket and a
+// fifo it makes the writer wait for the slowest reader.
+func hubCarrier(b *testing.B, readers int) *carrier {
+	w := newWorld(b)
+	w.serve("-s", "bench")
+	ctx := b.Context()
+	connect := func() *client.Conn {
+		conn, err := net.Dial("unix", w.socket("bench"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		c, err := client.New(ctx, conn, client.Options{Uname: "bench"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { c.Close() })
+		return c
+	}
+	wc := connect()
+	f, err := wc.Create(ctx, "/stream", 0o666, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := wc.WriteFile(ctx, "/ctl", []byte("fear stream\n")); err != nil {
+		b.Fatal(err)
+	}
+	out := f.Writer(8)
+	c := &carrier{name: "hub", write: func(block []byte) error {
+		_, err := out.WriteContext(ctx, block)
+		return err
+	}}
+	for range readers {
+		f, err := connect().Open(ctx, "/stream", 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		in := f.Reader(4)
+		c.readers = append(c.readers, func(p []byte) (int, error) { return in.ReadContext(ctx, p) })
+	}
+	return c
+}

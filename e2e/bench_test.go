@@ -152,18 +152,43 @@ func (w *world) fifo(name string) fifo {
 	return fifo(path)
 }
 
-// wait waits for a line. The fifo is opened for writing too: without a writer
-// it would be at its end, and a read would not wait.
+// wait waits for a line.
 func (f fifo) wait(tb testing.TB) {
 	tb.Helper()
+	if err := f.await(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// await is wait for a goroutine that is not the test's. The fifo is opened
+// for writing too: without a writer it would be at its end, and a read would
+// not wait.
+func (f fifo) await() error {
 	r, err := os.OpenFile(string(f), os.O_RDWR|unix.O_NONBLOCK, 0)
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
 	defer r.Close()
 	r.SetReadDeadline(time.Now().Add(patience))
 	if _, err := r.Read(make([]byte, 1)); err != nil {
-		tb.Fatalf("waiting for %s: %v", f, err)
+		return fmt.Errorf("waiting for %s: %w", f, err)
+	}
+	return nil
+}
+
+// starter opens the fifo the other way: what is returned writes a line to it,
+// for a program that waits there.
+func (f fifo) starter(tb testing.TB) func() {
+	tb.Helper()
+	w, err := os.OpenFile(string(f), os.O_RDWR, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { w.Close() })
+	return func() {
+		if _, err := w.WriteString("go\n"); err != nil {
+			tb.Fatal(err)
+		}
 	}
 }
 
@@ -184,10 +209,7 @@ func plexers(b *testing.B, peers ...string) []multiplexer {
 		"tmux":   tmuxPlexer,
 		"screen": screenPlexer,
 	}
-	var all []multiplexer
-	if os.Getenv("NOHUB") == "" {
-		all = append(all, hubPlexer(b))
-	}
+	all := []multiplexer{hubPlexer(b)}
 	for _, name := range peers {
 		if peer(b, name) {
 			all = append(all, made[name](b))

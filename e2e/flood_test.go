@@ -1,14 +1,11 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"9fans.net/go/plan9"
 )
@@ -68,39 +65,16 @@ func TestKeystrokesStayInOrder(t *testing.T) {
 		w := newWorld(t)
 		w.serve("-s", "default")
 		file := w.sink("typed", keys)
-		conn, err := net.Dial("unix", w.socket("default"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(patience))
-		for _, tx := range []*plan9.Fcall{
-			{Type: plan9.Tversion, Tag: plan9.NOTAG, Msize: 8192, Version: "9P2000"},
-			{Type: plan9.Tattach, Fid: 0, Afid: plan9.NOFID, Uname: "tester"},
-			{Type: plan9.Twalk, Fid: 0, Newfid: 1, Wname: []string{"typed0"}},
-			{Type: plan9.Topen, Fid: 1, Mode: plan9.OWRITE},
-		} {
-			if err := plan9.WriteFcall(conn, tx); err != nil {
-				t.Fatal(err)
-			}
-			if rx, err := plan9.ReadFcall(conn); err != nil || rx.Type != tx.Type+1 {
-				t.Fatalf("%v: %v, %v", tx, rx, err)
-			}
-		}
-		var all bytes.Buffer
+		c := w.raw("default")
+		c.open(1, "typed0", plan9.OWRITE)
+		var ask []*plan9.Fcall
 		for i, k := range numbered(keys) {
-			frame, err := (&plan9.Fcall{Type: plan9.Twrite, Tag: uint16(i), Fid: 1, Data: []byte{k}, Count: 1}).Bytes()
-			if err != nil {
-				t.Fatal(err)
-			}
-			all.Write(frame)
+			ask = append(ask, twrite(uint16(i), 1, []byte{k}))
 		}
-		if _, err := conn.Write(all.Bytes()); err != nil {
-			t.Fatal(err)
-		}
-		for range keys {
-			if rx, err := plan9.ReadFcall(conn); err != nil || rx.Type != plan9.Rwrite {
-				t.Fatalf("%v, %v", rx, err)
+		c.send(ask...)
+		for range ask {
+			if rx := c.receive(); rx.Type != plan9.Rwrite {
+				t.Fatal(rx)
 			}
 		}
 		w.reader("typed1").until("done-2")

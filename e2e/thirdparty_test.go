@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -195,52 +196,22 @@ func TestWriteWhileReadsWait(t *testing.T) {
 	const reads = 200
 	w := newWorld(t)
 	w.serve("-s", "default")
-	conn, err := net.Dial("unix", w.socket("default"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
-	call := func(tx *plan9.Fcall) *plan9.Fcall {
-		t.Helper()
-		if err := plan9.WriteFcall(conn, tx); err != nil {
-			t.Fatal(err)
-		}
-		rx, err := plan9.ReadFcall(conn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if rx.Tag != tx.Tag || rx.Type != tx.Type+1 {
-			t.Fatalf("%v was answered %v", tx, rx)
-		}
-		return rx
-	}
-	call(&plan9.Fcall{Type: plan9.Tversion, Tag: plan9.NOTAG, Msize: 8192, Version: "9P2000"})
-	call(&plan9.Fcall{Type: plan9.Tattach, Fid: 0, Afid: plan9.NOFID, Uname: "tester"})
-	call(&plan9.Fcall{Type: plan9.Twalk, Fid: 0, Newfid: 1})
-	call(&plan9.Fcall{Type: plan9.Tcreate, Fid: 1, Name: "quiet", Perm: 0o666, Mode: plan9.OWRITE})
+	c := w.raw("default")
+	c.create(1, "quiet")
 	for i := range uint32(reads) {
-		call(&plan9.Fcall{Type: plan9.Twalk, Fid: 0, Newfid: 2 + i, Wname: []string{"quiet"}})
-		call(&plan9.Fcall{Type: plan9.Topen, Fid: 2 + i, Mode: plan9.OREAD})
+		c.open(2+i, "quiet", plan9.OREAD)
 	}
-
-	// All the reads go out before the write: the server has them when it
+	// The reads go out before the write: the server has them all when it
 	// comes to the write.
+	var ask []*plan9.Fcall
 	for i := range uint32(reads) {
-		if err := plan9.WriteFcall(conn, &plan9.Fcall{Type: plan9.Tread, Tag: uint16(2 + i), Fid: 2 + i, Count: 100}); err != nil {
-			t.Fatal(err)
-		}
+		ask = append(ask, tread(uint16(2+i), 2+i, 100))
 	}
 	data := []byte("at last")
-	if err := plan9.WriteFcall(conn, &plan9.Fcall{Type: plan9.Twrite, Tag: 1, Fid: 1, Data: data, Count: uint32(len(data))}); err != nil {
-		t.Fatal(err)
-	}
+	c.send(append(ask, twrite(1, 1, data))...)
 	answered := map[uint16]bool{}
 	for len(answered) < reads+1 {
-		rx, err := plan9.ReadFcall(conn)
-		if err != nil {
-			t.Fatalf("after %d answers: %v", len(answered), err)
-		}
+		rx := c.receive()
 		switch {
 		case answered[rx.Tag]:
 			t.Fatalf("answered twice: %v", rx)
@@ -253,49 +224,80 @@ func TestWriteWhileReadsWait(t *testing.T) {
 	}
 }
 
-func TestLateReaderSeesHistory(t *testing.T) {
-	w := newWorld(t)
-	w.hubInput("one\ntwo\n", "write", "build")
-	early := w.reader("build")
-	early.line("one")
-	early.line("two")
-	w.hubInput("three\n", "write", "build")
-	early.line("three")
-	late := w.reader("build")
-	for _, line := range []string{"one", "two", "three"} {
-		late.line(line)
-	}
-	tail := w.reader("build@-6")
-	tail.line("three")
-	w.want("ctl", "end", "build")
-	for _, r := range []*follower{early, late, tail} {
-		if rest := r.exits(0); rest != "" {
-			t.Errorf("%q after the end", rest)
-		}
-	}
+// pipes are the standard input and output of a program, as a connection.
+type pipes struct {
+	io.ReadCloser
+	in io.WriteCloser
 }
 
-// TestOvertakenReaderIsTold: what a reader gets and what it is told that it
-// missed are all that was written.
-func TestOvertakenReaderIsTold(t *testing.T) {
-	const total = 8 << 20
+func (p pipes) Write(b []byte) (int, error) { return p.in.Write(b) }
+func (p pipes) Close() error                { return p.in.Close() }
+
+// TestStdioJoinsTheServer: 9P on standard input and output reaches the server
+// of that name, and starts it first.
+func TestStdioJoinsTheServer(t *testing.T) {
 	w := newWorld(t)
-	w.hubInput("begin\n", "write", "busy")
-	w.want("ctl", "size", "busy", "65536")
-	r := w.reader("busy")
-	r.line("begin")
-	// The reader's pipe is full before long, for nobody reads it.
-	w.hubInput(strings.Repeat("0123456789abcde\n", total/16), "write", "busy")
-	w.want("ctl", "end", "busy")
-	got := len(r.exits(0))
-	missed := 0
-	for line := range strings.Lines(r.said.String() + "\n") {
-		var n int
-		if _, err := fmt.Sscanf(line, "hub: skipped %d bytes", &n); err == nil {
-			missed += n
-		}
+	cmd := w.command("hubfs", "-stdio", "-s", "default")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if missed == 0 || got+missed != total {
-		t.Errorf("got %d bytes and was told of %d missed; %d were written\nstderr: %s", got, missed, total, &r.said)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := client.NewConn(pipes{out, in})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs, err := conn.Attach(nil, "tester", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fid, err := fs.Create("talk", plan9.OWRITE, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fid.Write([]byte("over stdio\n")); err != nil {
+		t.Fatal(err)
+	}
+	w.reader("talk").line("over stdio")
+	conn.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("hubfs -stdio: %v", err)
+	}
+	// What it had started runs on.
+	w.reader("talk").line("over stdio")
+}
+
+// TestLoopbackTCP: the same tree on a port.
+func TestLoopbackTCP(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	w := newWorld(t)
+	w.serve("-s", "default", "-a", "tcp://"+addr)
+	w.hubInput("by socket\n", "write", "talk")
+	host, port, _ := strings.Cut(addr, ":")
+	for _, server := range []string{"tcp://" + addr, "tcp!" + host + "!" + port} {
+		f := w.reader("-s", server, "talk")
+		f.line("by socket")
+	}
+	conn, err := client.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fs, err := conn.Attach(nil, "tester", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	talk := w.open(fs, "talk")
+	talk.expect("by socket\n")
 }
