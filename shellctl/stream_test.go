@@ -1,0 +1,202 @@
+package shellctl
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// A screen is a Sink that remembers what it took, and lets a test wait for it.
+type screen struct {
+	before func() error    // called before each write is taken, if not nil
+	done   <-chan struct{} // of the shell that sh attached; nil for none
+
+	mu   sync.Mutex
+	got  []byte        // guarded by mu
+	more chan struct{} // closed and replaced when got grows; guarded by mu
+}
+
+func newScreen() *screen { return &screen{more: make(chan struct{})} }
+
+func (s *screen) WriteContext(_ context.Context, p []byte) (int, error) {
+	if s.before != nil {
+		if err := s.before(); err != nil {
+			return 0, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, p...)
+	close(s.more)
+	s.more = make(chan struct{})
+	return len(p), nil
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.got)
+}
+
+// after waits until text is there, and returns the rest of its line when that
+// is complete.
+func (s *screen) after(t *testing.T, text string) string {
+	t.Helper()
+	for {
+		var over bool
+		select {
+		case <-s.done:
+			over = true
+		default:
+		}
+		s.mu.Lock()
+		got, more := s.got, s.more
+		s.mu.Unlock()
+		if i := bytes.Index(got, []byte(text)); i >= 0 {
+			rest := got[i+len(text):]
+			if n := bytes.IndexByte(rest, '\n'); n >= 0 {
+				return strings.TrimRight(string(rest[:n]), "\r")
+			}
+		}
+		if over {
+			t.Fatalf("%q has not come, but %q", text, got)
+		}
+		select {
+		case <-more:
+		case <-s.done:
+		}
+	}
+}
+
+// A keyboard is a Source that a test types on: strings, and errors for the
+// marks.
+type keyboard struct {
+	keys chan any
+	rest []byte
+}
+
+func newKeyboard(keys ...any) *keyboard {
+	k := &keyboard{keys: make(chan any, 100)}
+	for _, key := range keys {
+		k.keys <- key
+	}
+	return k
+}
+
+func (k *keyboard) ReadContext(ctx context.Context, p []byte) (int, error) {
+	if len(k.rest) == 0 {
+		select {
+		case key := <-k.keys:
+			if err, ok := key.(error); ok {
+				return 0, err
+			}
+			k.rest = []byte(key.(string))
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	n := copy(p, k.rest)
+	k.rest = k.rest[n:]
+	return n, nil
+}
+
+// errEnded is the end of a keyboard; io.EOF is a mark.
+type errEnded struct{}
+
+func (errEnded) Error() string        { return "ended" }
+func (errEnded) Ended() bool          { return true }
+func (errEnded) Is(target error) bool { return target == io.EOF }
+
+// sh starts a script of sh(1), which is killed at the end of the test.
+func sh(t *testing.T, spec Spec, io Streams, script string, args ...string) *Shell {
+	t.Helper()
+	spec.Argv = append([]string{"sh", "-c", script, "sh"}, args...)
+	s, err := Start(spec, io, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, ok := io.Stdout.(*screen); ok {
+		out.done = s.Done()
+	}
+	t.Cleanup(func() {
+		s.Kill(0)
+		<-s.Done()
+	})
+	return s
+}
+
+func end(t *testing.T, s *Shell) Status {
+	t.Helper()
+	status, err := s.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
+// both runs a test on a terminal and on pipes.
+func both(t *testing.T, f func(t *testing.T, spec Spec)) {
+	t.Run("terminal", func(t *testing.T) { f(t, Spec{}) })
+	t.Run("pipes", func(t *testing.T) { f(t, Spec{Pipe: true}) })
+}
+
+// A lifeline is a fifo on which something can be seen to live: a script that
+// has it open for writing.
+type lifeline struct {
+	path string
+	r    *os.File
+}
+
+func newLifeline(t *testing.T) *lifeline {
+	t.Helper()
+	l := &lifeline{path: filepath.Join(t.TempDir(), "fifo")}
+	if err := syscall.Mkfifo(l.path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if l.r, err = os.OpenFile(l.path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.r.Close() })
+	return l
+}
+
+// wait returns when nobody has the lifeline open. Somebody must have opened it
+// before.
+func (l *lifeline) wait(t *testing.T) {
+	t.Helper()
+	if _, err := io.Copy(io.Discard, l.r); err != nil {
+		t.Error(err)
+	}
+}
+
+// openFiles counts the descriptors of this process.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	names, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+// goroutinesDownTo waits for goroutines that have done their last work to be
+// gone, and reports those that stay.
+func goroutinesDownTo(t *testing.T, n int) {
+	t.Helper()
+	for range 10000 {
+		if runtime.NumGoroutine() <= n {
+			return
+		}
+		runtime.Gosched()
+	}
+	buf := make([]byte, 1<<16)
+	t.Errorf("%d goroutines, want %d:\n%s", runtime.NumGoroutine(), n, buf[:runtime.Stack(buf, true)])
+}
