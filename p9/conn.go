@@ -139,7 +139,11 @@ func (c *conn) waitRoom() bool {
 // its answer; an error returned ends the connection.
 func (c *conn) message(frame []byte) error {
 	m := &c.req
-	if err := c.dec.Decode(frame, m); err != nil {
+	err := c.dec.Decode(frame, m)
+	if !m.Type.IsT() {
+		err = fmt.Errorf("%v is not a request", m.Type)
+	}
+	if err != nil {
 		c.trace("-> ", m)
 		c.error(m.Tag, protoError(err.Error()), nil)
 		return nil

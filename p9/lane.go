@@ -355,12 +355,12 @@ func (c *conn) cancelLocked(l *lane, why cancel) (run bool) {
 	if l.head == nil {
 		return false
 	}
-	keep := l.head // is with the handle
+	head, rest := l.head, l.head.next
 	if l.state == stalled {
-		keep = nil
+		rest = head // it is not with the handle either
 	}
-	for l.tail != keep {
-		j := l.tail
+	for j := rest; j != nil; j = rest {
+		rest = j.next
 		j.cancel = why
 		l.removeLocked(j)
 		c.dropLocked(j)
@@ -369,9 +369,9 @@ func (c *conn) cancelLocked(l *lane, why cancel) (run bool) {
 	case stalled:
 		l.state = idle
 	case running:
-		keep.cancel = max(keep.cancel, why)
+		head.cancel = max(head.cancel, why)
 	case parked:
-		keep.cancel = why
+		head.cancel = why
 		l.state = running
 		return true
 	}
