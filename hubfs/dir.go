@@ -238,15 +238,23 @@ func (d *dir) renameLocked(k child, to string) error {
 	if err := d.clashLocked(to); err != nil {
 		return err
 	}
+	sayHubsLocked("hub rm", k)
 	delete(d.kids, m.name)
-	if f, ok := k.(*hubFile); ok {
-		d.fs.sayLocked("hub rm", f.pathLocked())
-		m.name = to
-		d.fs.sayLocked("hub new", f.pathLocked())
-	}
 	m.name = to
 	d.kids[to] = k
+	sayHubsLocked("hub new", k)
 	return nil
+}
+
+// sayHubsLocked queues an event for each hub that k is or holds.
+func sayHubsLocked(what string, k child) {
+	say := func(f *hubFile) { f.fs.sayLocked(what, f.pathLocked()) }
+	switch k := k.(type) {
+	case *hubFile:
+		say(k)
+	case *dir:
+		k.eachHubLocked(say)
+	}
 }
 
 // Remove removes the directory, if it is empty.

@@ -222,6 +222,10 @@ func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
 		fs.watchers.Done()
 		s.unlinkLocked()
 		s.dropLocked()
+		for _, f := range s.hubs() { // whoever opened them in the meantime
+			fs.later(func() { f.hub.Close() })
+		}
+		fs.later(s.waitLine.end)
 		if old != nil {
 			old.linkLocked()
 		}
