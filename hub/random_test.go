@@ -401,7 +401,7 @@ func program(seed uint64) []byte {
 }
 
 func TestModel(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range uint64(100) {
 		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) { runModel(t, program(seed)) })
 	}
 }
