@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -197,4 +198,35 @@ func openLog(path string) (*os.File, error) {
 		flags |= os.O_TRUNC
 	}
 	return os.OpenFile(path, flags, 0o600)
+}
+
+// Log makes the log of a server: on w, or in the file at path if there is one.
+func Log(path string, w io.Writer, trace bool) (*slog.Logger, func() error, error) {
+	done := func() error { return nil }
+	if path != "" {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return nil, nil, err
+		}
+		w, done = f, f.Close
+	}
+	level := slog.LevelInfo
+	if trace {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), done, nil
+}
+
+// Dir is the private folder in which the sockets of servers are, and the logs
+// of what runs in the background.
+func Dir() (string, error) {
+	a, err := transport.Parse("default")
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(a.Address)
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return dir, nil
 }

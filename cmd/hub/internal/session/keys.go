@@ -127,8 +127,14 @@ func decodeKey(p []byte) (rune, int) {
 	if len(p) == 0 {
 		return 0, 0
 	}
-	if len(p) < 3 || p[0] != 0x1b || p[1] != '[' {
+	if len(p) < 2 || p[0] != 0x1b {
 		return utf8.DecodeRune(p)
+	}
+	if p[1] != '[' { // a function key, or a key with Alt
+		if p[1] == 'O' {
+			return utf8.RuneError, min(len(p), 3)
+		}
+		return utf8.RuneError, 2
 	}
 	end := 2
 	for end < len(p) && (p[end] < 0x40 || p[end] > 0x7e) {

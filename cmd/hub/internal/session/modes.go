@@ -31,6 +31,8 @@ type modes struct {
 var (
 	usuallyOff = []int{1, 5, 47, 1047, 1049, 9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2026, 2031, 2048}
 	usuallyOn  = []int{7, 25}
+
+	alternateScreens = []int{47, 1047, 1049}
 )
 
 // see takes a piece of output that went to the terminal.
@@ -127,6 +129,14 @@ func (m *modes) soft() {
 	m.off = nil
 }
 
+// place orders private modes as they are to be switched off.
+func place(n int) int {
+	if slices.Contains(alternateScreens, n) {
+		return 1
+	}
+	return 0
+}
+
 // undo returns what brings the terminal back to where it was, ready for a
 // line of text, and forgets it.
 func (m *modes) undo() string {
@@ -159,23 +169,21 @@ func (m *modes) undo() string {
 		fmt.Fprintf(&b, "\x1b[?%dh", n)
 	}
 	// The alternate screen goes last: leaving it brings back the cursor.
-	screens := []int{47, 1047, 1049}
-	alternate := false
+	alternate := m.alternate()
+	slices.SortStableFunc(m.on, func(a, b int) int {
+		return place(a) - place(b)
+	})
 	for _, n := range m.on {
-		if slices.Contains(screens, n) {
-			alternate = true
-			continue
-		}
 		fmt.Fprintf(&b, "\x1b[?%dl", n)
-	}
-	for _, n := range screens {
-		if slices.Contains(m.on, n) {
-			fmt.Fprintf(&b, "\x1b[?%dl", n)
-		}
 	}
 	if m.column || alternate {
 		b.WriteString("\r\n")
 	}
 	*m = modes{}
 	return b.String()
+}
+
+// alternate reports whether a program uses the alternate screen.
+func (m *modes) alternate() bool {
+	return slices.ContainsFunc(m.on, func(n int) bool { return slices.Contains(alternateScreens, n) })
 }

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+
+	"hubfs/client"
+)
+
+func TestStatusLines(t *testing.T) {
+	st, err := parseStatus([]byte(`hub work1 10 1010 1048576 2 1 calm 0
+reader work1 ann pid:7 1010 0
+hub 'ci/it''s a build' 0 0 4096 0 0 fear,frozen 12
+shell work running 4711 24 80 1 '/bin/sh -c ''x y'''
+conn 1 ann pid:7 5 1 2026-01-02T03:04:05Z
+something new 1 2 3
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Hubs) != 2 || len(st.Shells) != 1 {
+		t.Fatalf("%+v", st)
+	}
+	if h := st.Hubs[0]; h.Name != "ci/it's a build" || h.Lost != 12 || !h.Is("frozen") || !h.Is("fear") || h.Is("ended") {
+		t.Errorf("%+v", h)
+	}
+	if h := st.Hubs[1]; h.First != 10 || h.Next != 1010 || h.Size != 1048576 || h.Readers != 2 || h.Writers != 1 {
+		t.Errorf("%+v", h)
+	}
+	want := Shell{Name: "work", State: "running", PID: 4711, Rows: 24, Cols: 80, Clients: 1, Command: "/bin/sh -c 'x y'"}
+	if st.Shells[0] != want {
+		t.Errorf("%+v, want %+v", st.Shells[0], want)
+	}
+	for _, bad := range []string{"hub work1 10\n", "hub a b c d e f g h\n", "shell work running x 1 2 3 sh\n"} {
+		if _, err := parseStatus([]byte(bad)); err == nil {
+			t.Errorf("%q is no status", bad)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	for in, want := range map[string][]string{
+		"":              nil,
+		"a b":           {"a", "b"},
+		"a  b ":         {"a", "b"},
+		"'a b' c":       {"a b", "c"},
+		"'it''s' ''":    {"it's", ""},
+		"'unterminated": {"unterminated"},
+	} {
+		if got := splitFields(in); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestLineIsSplitIntoTheSameWords(t *testing.T) {
+	for want, words := range map[string][]string{
+		"fear build\n": {"fear", "build"},
+		"shell x -- sh -c 'echo $HOME; it'\\''s'\n": {"shell", "x", "--", "sh", "-c", "echo $HOME; it's"},
+		"title '' '#1' 'ä'\n":                       {"title", "", "#1", "ä"},
+	} {
+		if got := Line(words...); got != want {
+			t.Errorf("Line(%q) = %q, want %q", words, got, want)
+		}
+	}
+}
+
+func TestMissingSaysWhatWasMeant(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		names []string
+		want  string
+	}{
+		{"wrok", []string{"io", "work"}, "work"},
+		{"Work", []string{"io", "work"}, "work"},
+		{"works", []string{"work"}, "work"},
+		{"x", []string{"io", "work"}, ""},
+		{"build", []string{"work"}, ""},
+		{"work", nil, ""},
+	} {
+		if got := nearest(tt.name, tt.names); got != tt.want {
+			t.Errorf("nearest(%q, %q) = %q, want %q", tt.name, tt.names, got, tt.want)
+		}
+	}
+	err := missing("shell", "wrok", "default", []string{"work"}, client.ErrNotExist)
+	var e *Error
+	if err.Error() != `no shell "wrok" on server default` || !errors.As(err, &e) ||
+		e.Hint != `did you mean "work"? hub ls shows all` || !errors.Is(err, client.ErrNotExist) {
+		t.Errorf("%v, %+v", err, e)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	if r, c, err := ParseSize("24x80"); r != 24 || c != 80 || err != nil {
+		t.Errorf("24x80: %d %d %v", r, c, err)
+	}
+	for _, s := range []string{"", "24", "24x", "x80", "0x80", "24x80x2", "-1x5", "70000x1", "24 x 80"} {
+		if _, _, err := ParseSize(s); err == nil {
+			t.Errorf("%q is no size", s)
+		}
+	}
+}
+
+func TestDiscardedSaysWhereTheHubStarts(t *testing.T) {
+	err := fmt.Errorf("read: %w", &client.Error{Text: "discarded: my hub starts at 12 starts at 345"})
+	if first, ok := Discarded(err); first != 345 || !ok {
+		t.Errorf("%d, %v", first, ok)
+	}
+	for _, text := range []string{"discarded: x starts at", "file does not exist", "x starts at 5"} {
+		if _, ok := Discarded(&client.Error{Text: text}); ok {
+			t.Errorf("%q", text)
+		}
+	}
+	if _, ok := Discarded(io.EOF); ok {
+		t.Error("EOF")
+	}
+}

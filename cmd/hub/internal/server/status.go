@@ -1,0 +1,198 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Shell is what a server says of one.
+type Shell struct {
+	Name    string    `json:"name"`
+	State   string    `json:"state"` // running, exited, lost
+	PID     int       `json:"pid"`
+	Rows    int       `json:"rows"` // 0 for a shell on pipes
+	Cols    int       `json:"cols"`
+	Clients int       `json:"clients"`
+	Since   time.Time `json:"since,omitzero"`
+	Command string    `json:"command"`
+}
+
+// Running reports whether the shell can still be typed to.
+func (s Shell) Running() bool { return s.State != "exited" }
+
+// A Hub is what a server says of one.
+type Hub struct {
+	Name    string    `json:"name"`
+	Mode    string    `json:"mode"`
+	First   int64     `json:"first"` // offset of the oldest byte retained
+	Next    int64     `json:"next"`  // offset of the next byte to come
+	Size    int64     `json:"size"`  // bytes retained at most
+	Readers int       `json:"readers"`
+	Writers int       `json:"writers"`
+	Lost    int64     `json:"lost"` // bytes that readers were overtaken by
+	Since   time.Time `json:"since,omitzero"`
+}
+
+// Is reports whether word is one of the words of the hub's mode.
+func (h Hub) Is(word string) bool {
+	return slices.Contains(strings.FieldsFunc(h.Mode, func(r rune) bool { return r == ',' || r == '+' || r == ' ' }), word)
+}
+
+// A Status is what is there on a server, by name.
+type Status struct {
+	Shells []Shell `json:"shells"`
+	Hubs   []Hub   `json:"hubs"`
+}
+
+// Status reads /status.
+func (s *Server) Status(ctx context.Context) (Status, error) {
+	data, err := s.ReadFile(ctx, "/status")
+	if err != nil {
+		return Status{}, fmt.Errorf("read /status: %w", err)
+	}
+	return parseStatus(data)
+}
+
+// Shell reads the status of one shell.
+func (s *Server) Shell(ctx context.Context, name string) (Shell, error) {
+	data, err := s.ReadFile(ctx, "/shell/"+name+"/status")
+	if err != nil {
+		return Shell{}, s.ShellError(ctx, name, err)
+	}
+	return parseShell(splitFields(strings.TrimSpace(string(data))))
+}
+
+// Hub returns the status of one hub, and whether there is such a hub.
+func (s *Server) Hub(ctx context.Context, name string) (Hub, bool, error) {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return Hub{}, false, err
+	}
+	i := slices.IndexFunc(st.Hubs, func(h Hub) bool { return h.Name == name })
+	if i < 0 {
+		return Hub{}, false, nil
+	}
+	return st.Hubs[i], true, nil
+}
+
+// parseStatus reads the lines of /status; those of other things are skipped.
+func parseStatus(data []byte) (Status, error) {
+	var st Status
+	for line := range bytes.Lines(data) {
+		f := splitFields(strings.TrimSuffix(string(line), "\n"))
+		if len(f) == 0 {
+			continue
+		}
+		switch f[0] {
+		case "hub":
+			h, err := parseHub(f[1:])
+			if err != nil {
+				return st, err
+			}
+			st.Hubs = append(st.Hubs, h)
+		case "shell":
+			sh, err := parseShell(f[1:])
+			if err != nil {
+				return st, err
+			}
+			st.Shells = append(st.Shells, sh)
+		}
+	}
+	slices.SortFunc(st.Hubs, func(a, b Hub) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(st.Shells, func(a, b Shell) int { return strings.Compare(a.Name, b.Name) })
+	return st, nil
+}
+
+// parseShell reads NAME STATE PID ROWS COLS CLIENTS CMD. More fields may come.
+func parseShell(f []string) (Shell, error) {
+	if len(f) < 7 {
+		return Shell{}, fmt.Errorf("status of a shell: expected 7 fields, not %q", f)
+	}
+	n, err := numbers(f[2:6])
+	if err != nil {
+		return Shell{}, fmt.Errorf("status of shell %s: %w", f[0], err)
+	}
+	return Shell{Name: f[0], State: f[1], PID: int(n[0]), Rows: int(n[1]), Cols: int(n[2]),
+		Clients: int(n[3]), Command: f[6]}, nil
+}
+
+// parseHub reads NAME FIRST NEXT SIZE READERS WRITERS MODE LOST. More fields
+// may come.
+func parseHub(f []string) (Hub, error) {
+	if len(f) < 8 {
+		return Hub{}, fmt.Errorf("status of a hub: expected 8 fields, not %q", f)
+	}
+	n, err := numbers(slices.Concat(f[1:6], f[7:8]))
+	if err != nil {
+		return Hub{}, fmt.Errorf("status of hub %s: %w", f[0], err)
+	}
+	return Hub{Name: f[0], First: n[0], Next: n[1], Size: n[2], Readers: int(n[3]),
+		Writers: int(n[4]), Mode: f[6], Lost: n[5]}, nil
+}
+
+func numbers(f []string) ([]int64, error) {
+	out := make([]int64, len(f))
+	for i, s := range f {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no number", s)
+		}
+		out[i] = n
+	}
+	return out, nil
+}
+
+// splitFields splits a line of fields apart by blanks, quoted as Plan 9's %q
+// does: with single quotes, in which a quote is doubled.
+func splitFields(line string) []string {
+	var out []string
+	for {
+		line = strings.TrimLeft(line, " ")
+		if line == "" {
+			return out
+		}
+		var f strings.Builder
+		quoted := false
+		i := 0
+	field:
+		for ; i < len(line); i++ {
+			switch c := line[i]; {
+			case c == '\'' && quoted && i+1 < len(line) && line[i+1] == '\'':
+				f.WriteByte(c)
+				i++
+			case c == '\'':
+				quoted = !quoted
+			case c == ' ' && !quoted:
+				break field
+			default:
+				f.WriteByte(c)
+			}
+		}
+		out = append(out, f.String())
+		line = line[i:]
+	}
+}
+
+// Melted waits until a hub is not frozen any more, or is gone. The protocol
+// has no word for that moment: a read of a frozen hub that was not waiting
+// before finds the end of a file, again and again. So it looks now and then,
+// for as long as somebody keeps the hub frozen.
+func (s *Server) Melted(ctx context.Context, name string) error {
+	t := time.NewTicker(500 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if h, ok, err := s.Hub(ctx, name); err != nil || !ok || !h.Is("frozen") {
+			return err
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// A screen is the terminal as it is written to: by the shell, and now and
+// then by us. While an overlay is open the shell's output waits.
+type screen struct {
+	out, err io.Writer
+	size     func() (rows, cols int)
+
+	mu     sync.Mutex    // also orders writes: held while writing to the terminal
+	raw    bool          // guarded by mu: lines of ours end with \r\n; overlays are possible
+	modes  modes         // guarded by mu
+	open   bool          // guarded by mu: an overlay is open
+	closed chan struct{} // guarded by mu: made when somebody waits for the overlay to close
+	own    bool          // guarded by mu: the overlay has the alternate screen
+}
+
+func (s *screen) setRaw(raw bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.raw = raw
+}
+
+// show writes the shell's output. It waits while an overlay is open.
+func (s *screen) show(ctx context.Context, w io.Writer, p []byte) error {
+	s.mu.Lock()
+	for s.open {
+		if s.closed == nil {
+			s.closed = make(chan struct{})
+		}
+		wait := s.closed
+		s.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		s.mu.Lock()
+	}
+	defer s.mu.Unlock()
+	_, err := w.Write(p)
+	if s.raw {
+		s.modes.see(p) // after the write: nobody waits for it
+	}
+	return err
+}
+
+// say writes lines of ours to standard error, between what the shell writes.
+// An open overlay hides them; they are for what must be said at once.
+func (s *screen) say(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.raw {
+		text = strings.ReplaceAll(text, "\n", "\r\n")
+		if s.modes.column {
+			text = "\r\n" + text
+		}
+		s.modes.column = false
+	}
+	io.WriteString(s.err, text)
+}
+
+// overlay opens one, or draws another in its place: lines of text, and a last
+// line for what is typed. It uses the alternate screen, so that nothing is
+// disturbed; a program that uses that itself must draw again afterwards.
+func (s *screen) overlay(text, prompt string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows, cols := s.size()
+	var b strings.Builder
+	if !s.open {
+		s.open = true
+		b.WriteString("\x1b7")
+		if s.own = !s.modes.alternate(); s.own {
+			b.WriteString("\x1b[?1049h")
+		}
+	}
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if text == "" {
+		lines = nil
+	}
+	if most := max(0, rows-1); len(lines) > most {
+		lines = lines[len(lines)-most:]
+	}
+	b.WriteString("\x1b[m")
+	for i, l := range lines {
+		fmt.Fprintf(&b, "\x1b[%d;1H\x1b[2K%s", i+1, clip(l, cols))
+	}
+	fmt.Fprintf(&b, "\x1b[%d;1H\x1b[2K%s", rows, clip(prompt, cols-1))
+	io.WriteString(s.out, b.String())
+}
+
+// close closes the overlay, if one is open, and reports whether the shell
+// must draw its screen again.
+func (s *screen) close() (redraw bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open {
+		return false
+	}
+	rows, _ := s.size()
+	end := fmt.Sprintf("\x1b[%d;1H\x1b[2K", rows)
+	if s.own {
+		end += "\x1b[?1049l"
+	}
+	io.WriteString(s.out, end+"\x1b8")
+	s.open = false
+	if s.closed != nil {
+		close(s.closed)
+		s.closed = nil
+	}
+	return !s.own
+}
+
+// clear empties the screen for what is shown again.
+func (s *screen) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	io.WriteString(s.out, "\x1b[m\x1b[H\x1b[2J")
+}
+
+// undo brings the terminal back to where it was before the shell's programs
+// changed it, at the beginning of a line.
+func (s *screen) undo() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.raw {
+		io.WriteString(s.out, s.modes.undo())
+	}
+}
+
+// inAlternate reports whether a program of the shell uses the whole screen.
+func (s *screen) inAlternate() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.modes.alternate()
+}
+
+// clip shortens a line to what fits, and makes it harmless: names and
+// commands come from others.
+func clip(line string, cols int) string {
+	var b bytes.Buffer
+	n := 0
+	for _, r := range line {
+		if n++; n > cols {
+			break
+		}
+		b.WriteRune(printable(r))
+	}
+	return b.String()
+}

@@ -1,0 +1,393 @@
+// Package session is a person's terminal attached to a shell: keys go to the
+// shell's input hub, its output hub comes to the screen, and some keys are for
+// hub itself.
+//
+// # Ordering
+//
+// What is typed reaches the shell in order, with several writes in flight.
+// A command of ours takes effect between the bytes typed before it and those
+// typed after it. When the shell ends, its last output is shown before
+// anything is said about it.
+//
+// # Blocking
+//
+// Nothing that waits for the server stops the prefix key: a shell that takes
+// no input can be left.
+//
+// # Ownership
+//
+// One goroutine, the loop, owns the session: the view that is shown, what
+// happens to it, the terminal's mode. The goroutine that reads the keys hands
+// it functions to run and waits for each, so that it may look at the view
+// whenever it is not waiting.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"hubfs/client"
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/shellctl"
+)
+
+// DefaultHistory is how many lines of a shell's output are shown again to
+// somebody who attaches.
+const DefaultHistory = 500
+
+// serverPatience is how long a command of ours waits for the server.
+const serverPatience = 10 * time.Second
+
+// A Config says how to attach.
+type Config struct {
+	Server   *server.Server
+	Terminal Terminal
+	Prefix   Prefix
+	History  int  // lines of output to show again; -1 is all
+	ReadOnly bool // only watch
+	Alone    bool // detach the others first
+
+	// Start says how to start the shell if it does not run; nil is not to.
+	Start *server.Spec
+
+	// Host starts a process that hosts a shell of this name on this machine,
+	// and returns when the shell is there. It is what %local does.
+	Host func(ctx context.Context, name string) error
+}
+
+// An End is how a session ended.
+type End struct {
+	Shell  string
+	Exited bool // the shell ended, with Status; else we detached
+	Status shellctl.Status
+	Reason string // why we were detached, if we did not ask for it
+}
+
+// String says it for people.
+func (e End) String() string {
+	switch {
+	case e.Exited:
+		return fmt.Sprintf("shell %s %s", e.Shell, server.Ended(e.Status))
+	case e.Reason != "":
+		return fmt.Sprintf("detached from %s: %s", e.Shell, e.Reason)
+	}
+	return "detached from " + e.Shell
+}
+
+// ExitCode is the status for the program to leave with.
+func (e End) ExitCode() int {
+	if e.Exited {
+		return e.Status.ExitCode()
+	}
+	return 0
+}
+
+// A SignalError is what ended a session that was ended by a signal.
+type SignalError struct{ Signal syscall.Signal }
+
+func (e SignalError) Error() string { return "ended by signal: " + e.Signal.String() }
+
+// ErrLost is wrapped by the error of a session whose server went away.
+var ErrLost = errors.New("connection to server lost")
+
+// A session is one run of Attach.
+type session struct {
+	cfg    Config
+	screen *screen
+	calls  chan call // from the goroutine that reads the keys
+
+	// The loop's, and the keys' goroutine's while the loop runs a call of it.
+	view   *view
+	raw    bool // keys are passed on as they are typed
+	end    *End // set when it is over
+	prompt *prompt
+	keys   keyScanner
+	lines  lineScanner
+
+	restore atomic.Pointer[func()] // puts the terminal back; nil if it is as it was
+}
+
+// A call is something to do for the loop.
+type call struct {
+	do   func(ctx context.Context) error
+	done chan struct{}
+}
+
+// Attach attaches the terminal to the shell called name, and stays until the
+// person leaves, the shell ends, or something goes wrong. The terminal is put
+// back in every case.
+func Attach(ctx context.Context, cfg Config, name string) (end End, err error) {
+	s := &session{
+		cfg:   cfg,
+		calls: make(chan call),
+		keys:  keyScanner{prefix: cfg.Prefix},
+		lines: lineScanner{start: true},
+	}
+	s.screen = &screen{out: cfg.Terminal.Out, err: cfg.Terminal.Err, size: cfg.Terminal.size}
+	defer s.leave()
+	if err := s.interruptible(ctx, func(ctx context.Context) error { return s.begin(ctx, name) }); err != nil {
+		return End{}, err
+	}
+	defer func() { s.view.close() }()
+	// Ends with what is typed, or with this process: a read of a terminal
+	// cannot be called off.
+	s.guard(func() { s.readKeys(ctx) })
+	if err := s.loop(ctx); err != nil {
+		return End{}, err
+	}
+	return *s.end, nil
+}
+
+// begin attaches to the first shell, starting it if that was asked for.
+func (s *session) begin(ctx context.Context, name string) error {
+	v, err := s.open(ctx, name)
+	missing := errors.Is(err, client.ErrNotExist)
+	if spec := s.cfg.Start; spec != nil && (missing || err == nil && v.dead) {
+		if v != nil {
+			v.close()
+		}
+		// If somebody else has started it meanwhile, we join.
+		err = s.cfg.Server.Start(ctx, name, *spec)
+		if err == nil || errors.Is(err, client.ErrExist) {
+			v, err = s.open(ctx, name)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if s.cfg.Alone {
+		if err := v.ctlWords(ctx, "detach", "others"); err != nil {
+			v.close()
+			return fmt.Errorf("detach the others: %w", err)
+		}
+	}
+	if err := s.enter(v); err != nil {
+		v.close()
+		return err
+	}
+	return nil
+}
+
+// interruptible runs fn, but not on after a signal that ends the session.
+func (s *session) interruptible(ctx context.Context, fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	s.guard(func() { done <- fn(ctx) }) // ends soon after ctx
+	for {
+		select {
+		case err := <-done:
+			return err
+		case sig := <-s.cfg.Terminal.Signals:
+			switch sig {
+			case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT:
+				cancel()
+				select {
+				case <-done:
+				case <-time.After(time.Second): // stuck in a write to the terminal
+				}
+				return SignalError{sig.(syscall.Signal)}
+			}
+		}
+	}
+}
+
+// guard runs fn in a goroutine. If it panics the terminal is put back first,
+// so that the trace can be read and the terminal used.
+func (s *session) guard(fn func()) {
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				s.cook()
+				panic(p)
+			}
+		}()
+		fn()
+	}()
+}
+
+// cook puts the terminal's mode back, if it was changed.
+func (s *session) cook() {
+	if restore := s.restore.Swap(nil); restore != nil {
+		(*restore)()
+	}
+}
+
+// leave puts the terminal back as it was.
+func (s *session) leave() {
+	// Whoever holds the screen may be stuck in a write to a terminal that
+	// takes nothing. The mode is put back without asking.
+	s.cook()
+	done := make(chan struct{})
+	go func() { // ends with the write, or with this process
+		s.screen.close()
+		s.screen.undo()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
+}
+
+// enter shows v, in the mode that its shell wants.
+func (s *session) enter(v *view) error {
+	raw := s.cfg.Terminal.IsTerminal() && v.pty
+	s.screen.undo()
+	if err := s.setRaw(raw); err != nil {
+		return err
+	}
+	s.view = v
+	v.start()
+	return nil
+}
+
+// setRaw sets the terminal's mode.
+func (s *session) setRaw(raw bool) error {
+	s.cook()
+	s.raw = raw
+	s.screen.setRaw(raw)
+	if raw {
+		restore, err := s.cfg.Terminal.Raw()
+		if err != nil {
+			return fmt.Errorf("terminal: %w", err)
+		}
+		s.restore.Store(&restore)
+	}
+	return nil
+}
+
+// loop runs the session until it is over.
+func (s *session) loop(ctx context.Context) error {
+	for s.end == nil {
+		v := s.view
+		select {
+		case c := <-s.calls:
+			err := s.interruptible(ctx, c.do)
+			if err == nil && s.end == nil {
+				err = s.view.resize(ctx) // a change meanwhile was not seen
+			}
+			close(c.done)
+			if err != nil {
+				return s.lost(err)
+			}
+		case line, ok := <-v.notices:
+			if !ok {
+				v.notices = nil // the output says more, or the connection
+				continue
+			}
+			if err := s.notice(ctx, v, line); err != nil {
+				return s.lost(err)
+			}
+		case err := <-v.shown:
+			v.shown = nil
+			if err != nil {
+				return s.lost(err)
+			}
+			v.drained = true
+			s.over(v)
+		case sig := <-s.cfg.Terminal.Signals:
+			if err := s.signal(ctx, sig); err != nil {
+				return s.lost(err)
+			}
+		case <-s.cfg.Server.Done():
+			return s.lost(s.cfg.Server.Err())
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// lost makes a lost connection one error, whatever noticed it.
+func (s *session) lost(err error) error {
+	select {
+	case <-s.cfg.Server.Done():
+	default:
+		if !errors.Is(err, client.ErrLost) {
+			return err
+		}
+	}
+	return &server.Error{
+		Text: "connection to server lost",
+		Hint: fmt.Sprintf("if server %s still runs, so does shell %s", s.cfg.Server.Addr, s.view.name),
+		Err:  errors.Join(ErrLost, err),
+	}
+}
+
+// notice takes a line from the server about our attachment.
+func (s *session) notice(ctx context.Context, v *view, line string) error {
+	word, rest, _ := strings.Cut(line, " ")
+	switch word {
+	case "exit", "signal":
+		st, err := shellctl.ParseStatus(line)
+		if err != nil {
+			return err
+		}
+		v.exit = &st
+		s.over(v)
+	case "detach":
+		s.end = &End{Shell: v.name, Reason: rest}
+	case "title":
+		if s.raw {
+			title := clip(rest, 200)
+			return s.screen.show(ctx, s.cfg.Terminal.Out, []byte("\x1b]2;"+title+"\x07"))
+		}
+	}
+	return nil
+}
+
+// over ends the session when the shell has ended and its output is shown.
+func (s *session) over(v *view) {
+	if v.exit != nil && v.drained {
+		s.end = &End{Shell: v.name, Exited: true, Status: *v.exit}
+	}
+}
+
+// signal takes a signal that this process got.
+func (s *session) signal(ctx context.Context, sig os.Signal) error {
+	switch sig {
+	case syscall.SIGWINCH:
+		return s.view.resize(ctx)
+	case syscall.SIGTSTP:
+		return s.suspend()
+	case syscall.SIGCONT:
+		return s.resume(ctx)
+	case syscall.SIGPIPE: // the write that caused it returns an error
+		return nil
+	case syscall.SIGINT:
+		if !s.raw && s.cfg.Terminal.IsTerminal() {
+			return s.view.interrupt(ctx)
+		}
+	case syscall.SIGQUIT:
+		if !s.raw && s.cfg.Terminal.IsTerminal() {
+			s.screen.say("hub: %detach leaves, %help lists the commands\n")
+			return nil
+		}
+	}
+	if n, ok := sig.(syscall.Signal); ok {
+		return SignalError{n}
+	}
+	return fmt.Errorf("ended by signal: %v", sig)
+}
+
+// suspend stops this process, as its parent wants it.
+func (s *session) suspend() error {
+	s.screen.undo()
+	s.cook()
+	return syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+}
+
+// resume goes on after a stop.
+func (s *session) resume(ctx context.Context) error {
+	if err := s.setRaw(s.raw); err != nil {
+		return err
+	}
+	return s.view.redraw(ctx)
+}

@@ -1,0 +1,69 @@
+package session
+
+import (
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// A Terminal is a person's end of a session: what is typed and what is shown.
+// Where In is no terminal, Raw and Size are nil.
+type Terminal struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Name     string // $TERM
+
+	// Raw makes the terminal pass on every key as it is typed, and returns
+	// what puts it back; that may be called more than once, from anywhere.
+	Raw func() (restore func(), err error)
+	// Size is the terminal's size; ok is false if it has none.
+	Size func() (rows, cols int, ok bool)
+	// Signals are those that the process gets: SIGWINCH, SIGINT, SIGTERM,
+	// SIGHUP, SIGTSTP, SIGCONT.
+	Signals <-chan os.Signal
+}
+
+// Stdio is the terminal that this process was started on. stop gives back the
+// signals.
+func Stdio() (t Terminal, stop func()) {
+	// A signal that comes while another is being handled is not lost, but two
+	// of a kind are one: only the last size of a terminal matters.
+	signals := make(chan os.Signal, 8)
+	// SIGPIPE on standard output would end us before the terminal is put back.
+	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP,
+		syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP, syscall.SIGCONT)
+	t = Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Name: os.Getenv("TERM"), Signals: signals}
+	fd := int(os.Stdin.Fd())
+	if term.IsTerminal(fd) {
+		t.Raw = func() (func(), error) { return rawMode(fd) }
+		t.Size = func() (int, int, bool) {
+			cols, rows, err := term.GetSize(fd)
+			return rows, cols, err == nil && rows > 0 && cols > 0
+		}
+	}
+	return t, func() { signal.Stop(signals) }
+}
+
+// IsTerminal reports whether somebody types at t.
+func (t Terminal) IsTerminal() bool { return t.Raw != nil }
+
+func (t Terminal) size() (rows, cols int) {
+	if t.Size != nil {
+		if r, c, ok := t.Size(); ok {
+			return r, c
+		}
+	}
+	return 24, 80
+}
+
+func rawMode(fd int) (restore func(), err error) {
+	was, err := term.MakeRaw(fd)
+	if err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() { term.Restore(fd, was) }), nil
+}

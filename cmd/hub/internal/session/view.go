@@ -1,0 +1,431 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"hubfs/client"
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/shellctl"
+)
+
+// A view is one shell as it is attached to. The loop owns it; its goroutines
+// end with close.
+type view struct {
+	// Set by open, then immutable.
+	s    *session
+	name string
+	pty  bool
+	dead bool          // the shell had ended when we came
+	raw  bool          // its output goes to a terminal in raw mode; set by start
+	ctl  *client.File  // our attachment; its reads are notices
+	in   *client.File  // NAME0; nil if we only watch
+	out  *client.File  // NAME1@
+	errs *client.File  // NAME2@; nil for a shell on a terminal
+	hubs [2]server.Hub // as NAME1 and NAME2 were when we came
+
+	ctx    context.Context // of the goroutines
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	typed *outbox // to in
+
+	// The loop's.
+	notices chan string // lines from ctl; closed at its end
+	shown   chan error  // one value: the output has ended, or broken
+	drained bool        // it has ended and is shown
+	exit    *shellctl.Status
+	rows    int // as the server was told
+	cols    int
+
+	delays [3]atomic.Int64 // nanoseconds before a write of in, out, errs
+}
+
+// open attaches to a shell. All requests but those that need another's answer
+// are under way at once.
+func (s *session) open(ctx context.Context, name string) (*view, error) {
+	v := &view{s: s, name: name, notices: make(chan string, 16), shown: make(chan error, 1)}
+	v.ctx, v.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	v.rows, v.cols = s.cfg.Terminal.size()
+	srv := s.cfg.Server
+	if !s.cfg.Terminal.IsTerminal() {
+		// Without a size of our own we vote for what is.
+		if sh, err := srv.Shell(ctx, name); err == nil && sh.Rows > 0 {
+			v.rows, v.cols = sh.Rows, sh.Cols
+		}
+	}
+
+	var status server.Status
+	err := together(
+		func() (err error) {
+			status, err = srv.Status(ctx)
+			return err
+		},
+		func() (err error) {
+			if v.ctl, err = srv.Open(ctx, "/shell/"+name+"/ctl", client.ORDWR); err != nil {
+				return err
+			}
+			return v.attach(ctx)
+		},
+		func() (err error) {
+			v.out, err = srv.Open(ctx, "/"+name+"1@", client.OREAD)
+			return err
+		},
+		func() (err error) {
+			if !s.cfg.ReadOnly {
+				v.in, err = srv.Open(ctx, "/"+name+"0", client.OWRITE)
+			}
+			return err
+		},
+	)
+	if err != nil {
+		v.close()
+		return nil, srv.ShellError(ctx, name, err)
+	}
+	for _, sh := range status.Shells {
+		if sh.Name == name {
+			v.pty, v.dead = sh.Rows > 0, !sh.Running()
+		}
+	}
+	for _, h := range status.Hubs {
+		switch h.Name {
+		case name + "1":
+			v.hubs[0] = h
+		case name + "2":
+			v.hubs[1] = h
+		}
+	}
+	if !v.pty {
+		if v.errs, err = srv.Open(ctx, "/"+name+"2@", client.OREAD); err != nil {
+			v.close()
+			return nil, fmt.Errorf("open %s2: %w", name, err)
+		}
+	}
+	if v.in != nil {
+		v.typed = newOutbox(v.ctx, v.in)
+	}
+	return v, nil
+}
+
+// together runs fns at once and returns the first error of the list.
+func together(fns ...func() error) error {
+	errs := make([]error, len(fns))
+	var wg sync.WaitGroup
+	for i, fn := range fns {
+		wg.Go(func() { errs[i] = fn() })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attach makes our attachment.
+func (v *view) attach(ctx context.Context) error {
+	mode := "rw"
+	if v.s.cfg.ReadOnly {
+		mode = "ro"
+	}
+	term := v.s.cfg.Terminal.Name
+	if term == "" {
+		term = "dumb"
+	}
+	return v.ctlWords(ctx, "attach", mode, strconv.Itoa(v.rows), strconv.Itoa(v.cols), term)
+}
+
+// ctlWords writes a line to the fid of our attachment.
+func (v *view) ctlWords(ctx context.Context, words ...string) error {
+	_, err := v.ctl.WriteContext(ctx, []byte(server.Line(words...)))
+	return err
+}
+
+// start begins to show the shell.
+func (v *view) start() {
+	s := v.s
+	v.raw = s.raw
+	v.wg.Add(2)
+	// Both end with the view's context.
+	s.guard(func() {
+		defer v.wg.Done()
+		v.readNotices()
+	})
+	s.guard(func() {
+		defer v.wg.Done()
+		fns := []func() error{func() error { return v.copyOut(v.out, 0) }}
+		if v.errs != nil {
+			fns = append(fns, func() error { return v.copyOut(v.errs, 1) })
+		}
+		v.shown <- together(fns...)
+	})
+}
+
+// close detaches, and waits for the view's goroutines. What was typed is
+// delivered first, if the shell takes it.
+func (v *view) close() {
+	if v.typed != nil {
+		v.typed.flush(time.Second)
+	}
+	v.cancel()
+	closed := make(chan struct{})
+	go func() { // ends with the server's answers, or with the connection
+		v.wg.Wait()
+		var closes []func() error
+		for _, f := range []*client.File{v.ctl, v.in, v.out, v.errs} {
+			if f != nil {
+				closes = append(closes, f.Close)
+			}
+		}
+		together(closes...)
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(time.Second): // the terminal or the server takes nothing
+	}
+}
+
+// readNotices reads what the server tells about our attachment.
+func (v *view) readNotices() {
+	defer close(v.notices)
+	r := bufio.NewReader(reader{v.ctx, v.ctl})
+	for {
+		line, err := r.ReadString('\n')
+		if line = strings.TrimSuffix(line, "\n"); line != "" {
+			select {
+			case v.notices <- line:
+			case <-v.ctx.Done():
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// reader is a file for packages that know no context.
+type reader struct {
+	ctx context.Context
+	f   *client.File
+}
+
+func (r reader) Read(p []byte) (int, error) { return r.f.ReadContext(r.ctx, p) }
+
+// copyOut shows one of the shell's output hubs: its history and then what
+// comes, until the hub has ended.
+func (v *view) copyOut(f *client.File, i int) error {
+	t := v.s.cfg.Terminal
+	w, hub := [...]io.Writer{t.Out, t.Err}[i], v.hubs[i]
+	off, err := v.history(f, hub, v.s.cfg.History, w)
+	if err != nil {
+		return ignoreCancel(v.ctx, err)
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := f.ReadAtContext(v.ctx, buf, off)
+		first, gone := server.Discarded(err)
+		switch {
+		case n > 0:
+			v.delay(1 + i)
+			if err := v.s.screen.show(v.ctx, w, buf[:n]); err != nil {
+				return ignoreCancel(v.ctx, err)
+			}
+			off += int64(n)
+		case errors.Is(err, io.EOF):
+			if ended, err := v.atEnd(hub.Name, off); ended || err != nil {
+				return ignoreCancel(v.ctx, err)
+			}
+		case gone:
+			v.s.screen.say(fmt.Sprintf("hub: skipped %d bytes\n", first-off))
+			off = first
+		default:
+			return ignoreCancel(v.ctx, err)
+		}
+	}
+}
+
+func ignoreCancel(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// history shows the last lines of what the hub retains, and returns the
+// offset at which to go on.
+func (v *view) history(f *client.File, hub server.Hub, lines int, w io.Writer) (off int64, err error) {
+	var kept []byte
+	from := hub.Next
+	for size := int64(64 << 10); lines != 0 && from > hub.First; size *= 4 {
+		start := max(hub.First, from-size)
+		part, first, err := readRange(v.ctx, f, start, from)
+		if err != nil {
+			return 0, err
+		}
+		kept = append(part, kept...)
+		from = start
+		if first > start { // overtaken meanwhile: there is no more
+			break
+		}
+		if _, enough := lastLines(kept, lines); enough {
+			break
+		}
+	}
+	if tail, _ := lastLines(kept, lines); len(tail) > 0 {
+		if v.raw {
+			tail = quiet(tail)
+		}
+		err = v.s.screen.show(v.ctx, w, tail)
+	}
+	return hub.Next, err
+}
+
+// readRange reads the bytes of a hub from offset from up to to. Where the
+// first are not retained any more it begins at first.
+func readRange(ctx context.Context, f *client.File, from, to int64) (p []byte, first int64, err error) {
+	p = make([]byte, to-from)
+	for n := 0; n < len(p); {
+		m, err := f.ReadAtContext(ctx, p[n:], from+int64(n))
+		now, gone := server.Discarded(err)
+		switch {
+		case m > 0:
+			n += m
+		case gone && now >= to:
+			return nil, to, nil
+		case gone:
+			p, from, n = p[:to-now], now, 0
+		case errors.Is(err, io.EOF): // a mark, or frozen since
+			return p[:n], from, nil
+		default:
+			return nil, 0, err
+		}
+	}
+	return p, from, nil
+}
+
+// atEnd is asked when a read at off gave the end of the file: a mark that
+// somebody set, a hub that stands still, or the end for good. It returns when
+// reading again makes sense.
+func (v *view) atEnd(name string, off int64) (ended bool, err error) {
+	h, ok, err := v.s.cfg.Server.Hub(v.ctx, name)
+	switch {
+	case err != nil:
+		return false, err
+	case !ok || h.Is("ended"):
+		// Removed or replaced, it has ended too.
+		return !ok || h.Next <= off, nil
+	case h.Is("frozen") && h.Next <= off:
+		return false, v.s.cfg.Server.Melted(v.ctx, name)
+	}
+	return false, nil
+}
+
+// delay waits as %in, %out and %err asked for.
+func (v *view) delay(i int) {
+	d := time.Duration(v.delays[i].Load())
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-v.ctx.Done():
+	}
+}
+
+// resize tells the server the terminal's size, if it has changed.
+func (v *view) resize(ctx context.Context) error {
+	rows, cols := v.s.cfg.Terminal.size()
+	if !v.pty || !v.s.cfg.Terminal.IsTerminal() || rows == v.rows && cols == v.cols {
+		return nil
+	}
+	v.rows, v.cols = rows, cols
+	return v.vote(ctx, rows, cols)
+}
+
+// vote tells the server a size. One who watches has no vote.
+func (v *view) vote(ctx context.Context, rows, cols int) error {
+	if v.s.cfg.ReadOnly || v.exit != nil {
+		return nil
+	}
+	return ignoreEnded(v.ctlWords(ctx, "size", strconv.Itoa(rows), strconv.Itoa(cols)))
+}
+
+// ignoreEnded drops what the server has against a request. It is about a
+// shell that has just ended: the notice of that is on its way.
+func ignoreEnded(err error) error {
+	if errors.As(err, new(*client.Error)) {
+		return nil
+	}
+	return err
+}
+
+// redraw makes the programs of the shell draw their screen again: they do when
+// its size changes. Where no program has the whole screen, the last output is
+// shown again first.
+func (v *view) redraw(ctx context.Context) error {
+	if !v.raw {
+		return nil
+	}
+	if !v.s.screen.inAlternate() {
+		h, ok, err := v.s.cfg.Server.Hub(ctx, v.name+"1")
+		if err != nil {
+			return err
+		}
+		if ok {
+			v.s.screen.clear()
+			if _, err := v.history(v.out, h, v.rows-1, v.s.cfg.Terminal.Out); err != nil {
+				return err
+			}
+		}
+	}
+	return v.nudge(ctx)
+}
+
+// nudge changes the size of the shell's terminal and changes it back.
+func (v *view) nudge(ctx context.Context) error {
+	if v.rows < 2 {
+		return nil
+	}
+	if err := v.vote(ctx, v.rows-1, v.cols); err != nil {
+		return err
+	}
+	return v.vote(ctx, v.rows, v.cols)
+}
+
+// interrupt signals what runs in the foreground of the shell.
+func (v *view) interrupt(ctx context.Context) error {
+	if v.s.cfg.ReadOnly {
+		return nil
+	}
+	return ignoreEnded(v.s.cfg.Server.WriteFile(ctx, "/"+v.name+"0.note", []byte("interrupt")))
+}
+
+// neighbour returns the shell that comes step places after this one, in the
+// order of names, and starts over at the end.
+func neighbour(shells []server.Shell, name string, step int) string {
+	var names []string
+	for _, sh := range shells {
+		if sh.Running() || sh.Name == name {
+			names = append(names, sh.Name)
+		}
+	}
+	i := slices.Index(names, name)
+	if i < 0 || len(names) < 2 {
+		return name
+	}
+	return names[(i+step+len(names))%len(names)]
+}

@@ -1,0 +1,330 @@
+// Package daemon is what hubfs(8) and hub serve both are: a server of hubs and
+// shells on its addresses, from the first connection to an orderly end. It
+// also starts such a server in the background, for a client that finds none.
+//
+// # Ordering
+//
+// At the end the server first stops listening, so that a new server may take
+// the name; then it ends the connections, so that clients see that they have
+// lost a server and not that their shells have died; then it hangs up the
+// shells, and kills those that have not ended after a grace.
+//
+// # Blocking
+//
+// Run returns when the server has ended. Dial and Background wait for another
+// process to come up, until their context is done.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"os/user"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"hubfs/hub"
+	"hubfs/hubfs"
+	"hubfs/p9"
+	"hubfs/transport"
+)
+
+// shutdownGrace is how long the shells together may take to end. hubfs kills
+// each of them long before.
+const shutdownGrace = 10 * time.Second
+
+// A Config is what the programs' flags say.
+type Config struct {
+	Addr     transport.Addr // the server's own; its name is the server's
+	Also     Addrs          // where it listens besides
+	Insecure bool           // plain TCP may leave the machine
+	Idle     time.Duration  // how long to stay with nothing to do; 0: for ever
+
+	Size     Bytes // what a hub retains
+	MaxWrite Bytes // what one write may bring
+	Rate     Bytes // bytes a second that a hub may be written
+	Interval Count // nanoseconds between two writes of a hub
+	Reset    Count // seconds after which the count for Rate starts again
+	Trunc    bool  // readers start at the end
+	Zap      bool  // opening with truncation empties a hub
+
+	Log   *slog.Logger
+	Trace bool        // log every message
+	Ready func(error) // called once: when we serve, or cannot; may be nil
+}
+
+// tree is the configuration of the tree that is served.
+func (c Config) tree() hubfs.Config {
+	t := hubfs.Config{
+		Name:     c.Addr.String(),
+		Owner:    ownUser(),
+		Log:      c.Log,
+		Size:     int64(c.Size),
+		MaxWrite: int(c.MaxWrite),
+		Trunc:    c.Trunc,
+		Zap:      c.Zap,
+		Env:      []string{"HUB_SERVER=" + c.Addr.String()},
+	}
+	if c.Rate > 0 || c.Interval > 0 || c.Reset > 0 {
+		t.Limit = hub.Limit{
+			BytesPerSecond: int64(c.Rate),
+			Interval:       time.Duration(c.Interval),
+			Reset:          time.Duration(c.Reset) * time.Second,
+		}
+		if c.Reset == 0 {
+			t.Limit.Reset = 60 * time.Second
+		}
+	}
+	return t
+}
+
+// ownUser is the name of the user whose process this is.
+func ownUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Geteuid())
+}
+
+// A server is one run of Run.
+type server struct {
+	cfg Config
+	log *slog.Logger
+	fs  *hubfs.FS
+	p9  *p9.Server
+
+	listeners []net.Listener
+	accepting sync.WaitGroup // one for each listener
+	serving   sync.WaitGroup // one for each connection
+
+	mu      sync.Mutex
+	conns   int           // guarded by mu: connections being served
+	changed chan struct{} // guarded by mu: closed when conns has changed; nil: nobody asked
+}
+
+// Run serves until ctx is done, a signal asks for the end, somebody writes
+// quit to /ctl, or there has been nothing to do for long enough. All of these
+// are an orderly end, and no error.
+func Run(ctx context.Context, c Config) error {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	ready := c.Ready
+	if ready == nil {
+		ready = func(error) {}
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// A terminal that goes away is not the end of a server.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+
+	s := newServer(c)
+	if err := s.listen(ctx); err != nil {
+		ready(err)
+		return err
+	}
+	s.log.Info("serving", "addr", c.Addr.String(), "pid", os.Getpid())
+	serve, hangup := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangup()
+	s.accept(serve)
+	ready(nil)
+
+	why := s.wait(ctx, serve)
+	s.log.Info("ending", "why", why)
+	stop() // a second signal ends us at once
+	s.closeListeners()
+	hangup()
+	s.serving.Wait()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	return s.fs.Shutdown(grace)
+}
+
+func newServer(c Config) *server {
+	s := &server{cfg: c, log: c.Log, p9: &p9.Server{Log: c.Log}}
+	if c.Trace {
+		s.p9.Trace = c.Log
+	}
+	t := c.tree()
+	t.Conns = s.connInfo
+	s.fs = hubfs.New(t)
+	s.p9.Root = s.fs.Root()
+	return s
+}
+
+// connInfo describes the connections for /status.
+func (s *server) connInfo() []hubfs.ConnInfo {
+	conns := s.p9.Conns()
+	out := make([]hubfs.ConnInfo, len(conns))
+	for i, c := range conns {
+		out[i] = hubfs.ConnInfo(c)
+	}
+	return out
+}
+
+// listen takes all addresses, or none.
+func (s *server) listen(ctx context.Context) error {
+	for _, a := range append(Addrs{s.cfg.Addr}, s.cfg.Also...) {
+		l, err := transport.Listen(ctx, a, transport.ListenOptions{Insecure: s.cfg.Insecure})
+		if err != nil {
+			s.closeListeners()
+			return err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	return nil
+}
+
+// accept begins to accept connections and to serve them until ctx is done.
+func (s *server) accept(ctx context.Context) {
+	for _, l := range s.listeners {
+		s.accepting.Go(func() { // ends with the listener; closeListeners waits
+			if err := s.acceptFrom(ctx, l); err != nil {
+				s.log.Error("accept", "addr", l.Addr().String(), "err", err)
+			}
+		})
+	}
+}
+
+// acceptFrom is p9's Serve, and counts besides.
+func (s *server) acceptFrom(ctx context.Context, l net.Listener) error {
+	for {
+		c, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+			// Descriptors come free when some connection ends.
+			s.log.Warn("accept", "err", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		case errors.Is(err, syscall.ECONNABORTED):
+			continue
+		case err != nil:
+			return err
+		}
+		s.count(1)
+		s.serving.Go(func() { // ends with the connection, or with ctx
+			defer s.count(-1)
+			s.serve(ctx, c)
+		})
+	}
+}
+
+// serve serves one connection.
+func (s *server) serve(ctx context.Context, c net.Conn) {
+	p, err := transport.PeerOf(c)
+	if err != nil {
+		c.Close()
+		s.log.Warn("connection refused", "err", err)
+		return
+	}
+	err = s.p9.ServeConn(ctx, c, p9.Peer{User: p.User, Addr: p.Addr, Admin: p.Admin})
+	if err != nil {
+		s.log.Info("connection ended", "user", p.User, "addr", p.Addr, "err", err)
+	}
+}
+
+// closeListeners stops listening: the addresses are free then, and every
+// connection that was accepted is counted.
+func (s *server) closeListeners() {
+	for _, l := range s.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.log.Warn("stop listening", "addr", l.Addr().String(), "err", err)
+		}
+	}
+	s.listeners = nil
+	s.accepting.Wait()
+}
+
+// wait waits for a reason to end, and returns it.
+func (s *server) wait(ctx, serve context.Context) (why string) {
+	for {
+		idle := s.idle(ctx)
+		select {
+		case <-ctx.Done():
+			return "signal"
+		case <-s.fs.Quit():
+			return "quit"
+		case <-idle:
+		}
+		// Somebody may come just now: only when no more can come is it sure.
+		s.closeListeners()
+		if !s.busy() {
+			return "idle"
+		}
+		if err := s.listen(ctx); err != nil {
+			return fmt.Sprintf("idle, and the name is taken: %v", err)
+		}
+		s.accept(serve)
+	}
+}
+
+// count notes a connection that came or went.
+func (s *server) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns += n
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// connsChanged returns a channel that is closed when a connection comes or
+// goes.
+func (s *server) connsChanged() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// busy reports whether there is a reason to stay.
+func (s *server) busy() bool {
+	s.mu.Lock()
+	conns := s.conns
+	s.mu.Unlock()
+	return conns > 0 || s.fs.InUse()
+}
+
+// idle returns a channel that is closed when nothing has given a reason to
+// stay for the idle time. It does so once.
+func (s *server) idle(ctx context.Context) <-chan struct{} {
+	over := make(chan struct{})
+	if s.cfg.Idle <= 0 {
+		return over
+	}
+	go func() { // ends with ctx or when over is closed
+		for {
+			conns, tree := s.connsChanged(), s.fs.Changed()
+			var alarm <-chan time.Time
+			if !s.busy() {
+				alarm = time.After(s.cfg.Idle)
+			}
+			select {
+			case <-conns:
+			case <-tree:
+			case <-alarm:
+				close(over)
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return over
+}
