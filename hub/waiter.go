@@ -1,6 +1,9 @@
 package hub
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A waiter is the place of a Reader or Writer in a queue. Guarded by Hub.mu.
 type waiter struct {
@@ -61,6 +64,9 @@ const everybody = math.MaxInt64
 
 // wakeUpTo takes out the waiters for offsets up to max, to be woken.
 func (q *queue) wakeUpTo(max int64, ws *wakes) {
+	if q.len > len(ws.few) {
+		ws.more = slices.Grow(ws.more, q.len-len(ws.few))
+	}
 	for w := q.first; w != nil; {
 		next := w.next
 		if w.at <= max {
