@@ -1,0 +1,137 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"hubfs/internal/wire"
+)
+
+// Open opens the file at path, which starts at the root of the attach.
+func (c *Conn) Open(ctx context.Context, path string, mode uint8) (*File, error) {
+	m := wire.Msg{Type: wire.Topen, Mode: mode}
+	fid, err := c.walk(ctx, split(path), &m)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return c.newFile(path, fid, m.Qid, m.Iounit), nil
+}
+
+// Create makes the file at path and opens it. That there is one already is an
+// error, which is ErrExist.
+func (c *Conn) Create(ctx context.Context, path string, perm uint32, mode uint8) (*File, error) {
+	names := split(path)
+	if len(names) == 0 {
+		return nil, fmt.Errorf("create %s: %w", path, ErrExist)
+	}
+	dir, name := names[:len(names)-1], names[len(names)-1]
+	m := wire.Msg{Type: wire.Tcreate, Name: name, Perm: perm, Mode: mode}
+	fid, err := c.walk(ctx, dir, &m)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", path, err)
+	}
+	return c.newFile(path, fid, m.Qid, m.Iounit), nil
+}
+
+// Mkdir makes the directory at path.
+func (c *Conn) Mkdir(ctx context.Context, path string, perm uint32) error {
+	f, err := c.Create(ctx, path, DMDIR|perm, OREAD)
+	if err == nil {
+		f.leave()
+	}
+	return err
+}
+
+// Stat describes the file at path.
+func (c *Conn) Stat(ctx context.Context, path string) (Info, error) {
+	m := wire.Msg{Type: wire.Tstat}
+	fid, err := c.walk(ctx, split(path), &m)
+	if err != nil {
+		return Info{}, fmt.Errorf("stat %s: %w", path, err)
+	}
+	c.clunk(fid)
+	return infoOf(&m.Stat), nil
+}
+
+// Wstat changes what ch names of the file at path: all of it or nothing.
+func (c *Conn) Wstat(ctx context.Context, path string, ch Change) error {
+	m := wire.Msg{Type: wire.Twstat, Stat: ch.stat()}
+	fid, err := c.walk(ctx, split(path), &m)
+	if err != nil {
+		return fmt.Errorf("change %s: %w", path, err)
+	}
+	c.clunk(fid)
+	return nil
+}
+
+// Remove removes the file at path.
+func (c *Conn) Remove(ctx context.Context, path string) error {
+	fid, err := c.walk(ctx, split(path), &wire.Msg{Type: wire.Tremove})
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", path, err)
+	}
+	c.freeFid(fid)
+	return nil
+}
+
+// ReadDir describes the files in the directory at path, in the server's order.
+func (c *Conn) ReadDir(ctx context.Context, path string) ([]Info, error) {
+	b, err := c.ReadFile(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	var all []Info
+	for len(b) > 0 {
+		var s wire.Stat
+		if s, b, err = wire.ParseStat(b); err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		all = append(all, infoOf(&s))
+	}
+	return all, nil
+}
+
+// ReadFile reads the file at path until the first end of file.
+func (c *Conn) ReadFile(ctx context.Context, path string) ([]byte, error) {
+	f, err := c.Open(ctx, path, OREAD)
+	if err != nil {
+		return nil, err
+	}
+	defer f.leave()
+	const room = 16 << 10 // a directory's server wants room for an entry at least
+	var b []byte
+	for {
+		b = slices.Grow(b, room)
+		n, err := f.ReadContext(ctx, b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// WriteFile writes data to the file at path, which must exist and is not
+// emptied before. When it returns without an error the server has closed the
+// file too.
+func (c *Conn) WriteFile(ctx context.Context, path string, data []byte) error {
+	f, err := c.Open(ctx, path, OWRITE)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteContext(ctx, data); err != nil {
+		f.leave()
+		return err
+	}
+	return f.close(ctx)
+}
+
+// split returns the elements of a path.
+func split(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+}

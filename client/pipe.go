@@ -1,0 +1,254 @@
+package client
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"hubfs/internal/wire"
+)
+
+// A PipeWriter writes to a File without waiting for the answers, so that a
+// stream of small writes flows however far away the server is. It is a Sink.
+type PipeWriter struct {
+	f     *File
+	depth chan struct{} // a value for each write under way
+
+	mu    sync.Mutex
+	err   error         // guarded by mu: the first
+	under int           // guarded by mu: writes under way
+	idle  chan struct{} // guarded by mu: closed when there are none; nil: nobody asks
+}
+
+// Writer returns a PipeWriter with at most depth writes under way. While it is
+// in use, write to the File through it alone.
+func (f *File) Writer(depth int) *PipeWriter {
+	return &PipeWriter{f: f, depth: make(chan struct{}, max(depth, 1))}
+}
+
+// WriteContext sends p, waiting only if depth writes are under way already,
+// or if p is larger than any write that this server has taken whole. It
+// returns how many bytes were sent. An error is sticky: after the first, which
+// may be that of an earlier write, nothing is sent any more.
+func (w *PipeWriter) WriteContext(ctx context.Context, p []byte) (n int, err error) {
+	f := w.f
+	if err := take(ctx, f.writing); err != nil {
+		return 0, err
+	}
+	defer func() { <-f.writing }()
+	for n < len(p) {
+		b := p[n:min(len(p), n+f.unit)]
+		if len(b) > f.proven() {
+			// Only alone: the server may take a part of it.
+			if err := w.Flush(ctx); err != nil {
+				return n, err
+			}
+			m, err := f.write(ctx, b, uint64(f.Offset()))
+			f.advance(m)
+			n += m
+			if err != nil {
+				if err != ctx.Err() {
+					w.stick(err)
+				}
+				return n, err
+			}
+			continue
+		}
+		if err := take(ctx, w.depth); err != nil {
+			return n, err
+		}
+		if err := w.begin(); err != nil {
+			<-w.depth
+			return n, err
+		}
+		cl := f.newWrite(uint64(f.Offset()), b)
+		cl.pipe = w
+		f.advance(len(b))
+		n += len(b)
+		f.c.send(context.Background(), cl)
+	}
+	return n, nil
+}
+
+// Flush waits until every write is answered, and returns the first error.
+func (w *PipeWriter) Flush(ctx context.Context) error {
+	for {
+		w.mu.Lock()
+		if w.under == 0 {
+			defer w.mu.Unlock()
+			return w.err
+		}
+		if w.idle == nil {
+			w.idle = make(chan struct{})
+		}
+		idle := w.idle
+		w.mu.Unlock()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Err returns the first error so far.
+func (w *PipeWriter) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// begin counts one more write under way, unless one has failed.
+func (w *PipeWriter) begin() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.under++
+	}
+	return w.err
+}
+
+func (w *PipeWriter) stick(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// written is told of each write that has ended, by whoever finishes calls.
+func (w *PipeWriter) written(cl *call) {
+	err := cl.err
+	if err == nil && int(cl.m.Count) < cl.most {
+		err = io.ErrShortWrite
+	}
+	w.f.c.freeCall(cl)
+	if err != nil {
+		w.stick(w.f.fail("write", err))
+	}
+	w.mu.Lock()
+	w.under--
+	if w.under == 0 && w.idle != nil {
+		close(w.idle)
+		w.idle = nil
+	}
+	w.mu.Unlock()
+	<-w.depth
+}
+
+// A PipeReader reads a stream ahead: it keeps several reads waiting at the
+// server, so that bytes come without having been asked for first. It is for
+// files that have their own cursor, and whose server ignores offsets. It is a
+// Source.
+type PipeReader struct {
+	f     *File
+	depth int
+
+	// The following belong to whoever has the turn to read.
+	reads []*call // waiting at the server or answered, the oldest first
+	rest  []byte  // of an answered read, what was not yet returned
+	spent *call   // whose buffer rest is
+	err   error   // ends it: the first
+}
+
+// pipeUnit is how much a PipeReader asks for with one read. It is a buffer's
+// size only where so much comes at once.
+const pipeUnit = 64 << 10
+
+// Reader returns a PipeReader with depth reads under way. While it is in use,
+// read the File through it alone, and Close it before reading otherwise.
+func (f *File) Reader(depth int) *PipeReader {
+	return &PipeReader{f: f, depth: max(depth, 1)}
+}
+
+// ReadContext reads as File.ReadContext does. If ctx ends the wait, the reads
+// under way stay so.
+func (r *PipeReader) ReadContext(ctx context.Context, p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := take(ctx, r.f.reading); err != nil {
+		return 0, err
+	}
+	defer func() { <-r.f.reading }()
+	if len(r.rest) > 0 {
+		return r.give(p), nil
+	}
+	if n, ok, err := r.f.takeKept(ctx, p); ok || err != nil {
+		return n, err
+	}
+	if r.err != nil {
+		return 0, r.err
+	}
+	r.ask(ctx)
+	if len(r.reads) == 0 {
+		return 0, ctx.Err()
+	}
+	cl := r.reads[0]
+	if !cl.wait(ctx) {
+		return 0, ctx.Err()
+	}
+	r.reads = append(r.reads[:0], r.reads[1:]...)
+	if cl.err != nil {
+		r.err = r.f.readError(cl.err)
+		return 0, r.err
+	}
+	if len(cl.data) == 0 {
+		r.f.c.freeCall(cl)
+		return 0, io.EOF
+	}
+	r.rest, r.spent = cl.data, cl
+	return r.give(p), nil
+}
+
+// ask sends as many reads as are missing.
+func (r *PipeReader) ask(ctx context.Context) {
+	if len(r.reads) >= r.depth || ctx.Err() != nil {
+		return
+	}
+	old := len(r.reads)
+	for len(r.reads) < r.depth {
+		cl := r.f.newCall(wire.Tread)
+		cl.most = min(pipeUnit, r.f.unit)
+		cl.m.Offset, cl.m.Count = uint64(r.f.Offset()), uint32(cl.most)
+		r.reads = append(r.reads, cl)
+	}
+	r.f.c.send(context.Background(), r.reads[old:]...)
+}
+
+// give returns bytes of rest.
+func (r *PipeReader) give(p []byte) int {
+	n := copy(p, r.rest)
+	r.f.advance(n)
+	if r.rest = r.rest[n:]; len(r.rest) == 0 {
+		r.f.c.freeCall(r.spent)
+		r.rest, r.spent = nil, nil
+	}
+	return n
+}
+
+// Close ends the reads under way. What they had taken from the stream is kept
+// for the File's next reads: after a Close without an error nothing is under
+// way, and after one because of ctx the next read waits for it.
+func (r *PipeReader) Close(ctx context.Context) error {
+	if err := take(ctx, r.f.reading); err != nil {
+		return err
+	}
+	defer func() { <-r.f.reading }()
+	if len(r.rest) > 0 || len(r.reads) > 0 {
+		r.f.keep(r.rest, r.reads...)
+		r.rest, r.spent, r.reads = nil, nil, nil
+	}
+	r.f.mu.Lock()
+	tidy := r.f.tidy
+	r.f.mu.Unlock()
+	if tidy == nil {
+		return nil
+	}
+	select {
+	case <-tidy:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
