@@ -92,11 +92,11 @@ func (s *shell) attach(c *tree.Caller, write bool, rows, cols int) (*attachment,
 	fs.attached++
 	s.attached = append(s.attached, a)
 	fs.sayLocked("client attach", s.name, a.user)
-	before := [2]int{s.rows, s.cols}
-	s.votedLocked(a)
-	if before == [2]int{s.rows, s.cols} {
+	s.voteLocked(a)
+	if !s.settleSizeLocked() {
 		a.sayLocked(sizeNotice(s.rows, s.cols)) // nobody else has to know
 	}
+	s.settleDriverLocked()
 	if s.driver != a {
 		a.sayLocked(driverNotice(false))
 	}
@@ -118,28 +118,42 @@ func driverNotice(yes bool) string {
 	return "driver no"
 }
 
-// votedLocked follows a vote of a: it attached, or said its size.
-func (s *shell) votedLocked(a *attachment) {
+// voteLocked makes a's the latest vote, if it has one.
+func (s *shell) voteLocked(a *attachment) {
 	if a.write {
 		i := slices.Index(s.attached, a)
 		s.attached = append(slices.Delete(s.attached, i, i+1), a)
 		s.forced = false
 	}
-	s.settleLocked()
 }
 
-// settleLocked makes size and driver follow from who is attached.
-func (s *shell) settleLocked() {
+// votersLocked returns the attachments that have a vote, the latest last.
+func (s *shell) votersLocked() []*attachment {
 	var voters []*attachment
 	for _, a := range s.attached {
 		if a.write {
 			voters = append(voters, a)
 		}
 	}
+	return voters
+}
+
+// settleSizeLocked makes the size follow from the votes, and reports whether
+// it is a new one. Without voters it stays.
+func (s *shell) settleSizeLocked() bool {
+	voters := s.votersLocked()
+	if len(voters) == 0 || s.policy == manual || s.forced {
+		return false
+	}
+	return s.setSizeLocked(s.policy.size(voters))
+}
+
+// settleDriverLocked makes the driver follow from who is attached: it is the
+// one that voted last.
+func (s *shell) settleDriverLocked() {
 	var driver *attachment
-	if len(voters) > 0 {
+	if voters := s.votersLocked(); len(voters) > 0 {
 		driver = voters[len(voters)-1]
-		s.setSizeLocked(s.votesLocked(voters))
 	}
 	if driver == s.driver {
 		return
@@ -152,15 +166,13 @@ func (s *shell) settleLocked() {
 	}
 }
 
-// votesLocked returns the size that the voters, at least one, want.
-func (s *shell) votesLocked(voters []*attachment) (rows, cols int) {
-	if s.policy == manual || s.forced {
-		return s.rows, s.cols
-	}
+// size returns the size that the policy makes of the votes, of which there is
+// at least one.
+func (p policy) size(voters []*attachment) (rows, cols int) {
 	last := voters[len(voters)-1]
 	rows, cols = last.rows, last.cols
 	for _, a := range voters {
-		switch s.policy {
+		switch p {
 		case smallest:
 			rows, cols = min(rows, a.rows), min(cols, a.cols)
 		case largest:
@@ -172,15 +184,16 @@ func (s *shell) votesLocked(voters []*attachment) (rows, cols int) {
 
 // setSizeLocked sets the size, and tells the process and the attached if it is
 // a new one.
-func (s *shell) setSizeLocked(rows, cols int) {
+func (s *shell) setSizeLocked(rows, cols int) (isNew bool) {
 	if rows == s.rows && cols == s.cols {
-		return
+		return false
 	}
 	s.rows, s.cols = rows, cols
 	s.resizeLocked()
 	for _, a := range s.attached {
 		a.sayLocked(sizeNotice(rows, cols))
 	}
+	return true
 }
 
 // resizeLocked tells the process its size. One that is only starting gets it
@@ -215,7 +228,9 @@ func (s *shell) size(a *attachment, rows, cols int) error {
 		return errDetached
 	}
 	a.rows, a.cols = rows, cols
-	s.votedLocked(a)
+	s.voteLocked(a)
+	s.settleSizeLocked()
+	s.settleDriverLocked()
 	return nil
 }
 
@@ -236,7 +251,8 @@ func (fs *FS) detachLocked(a *attachment, reason string) {
 	}
 	fs.sayLocked("client detach", s.name, a.user)
 	if s.state != exited {
-		s.settleLocked()
+		s.settleSizeLocked()
+		s.settleDriverLocked()
 	}
 }
 
@@ -284,7 +300,7 @@ func (s *shell) setPolicy(p string) error {
 	defer s.fs.unlock()
 	s.policy = policy(p)
 	s.forced = false
-	s.settleLocked()
+	s.settleSizeLocked()
 	return nil
 }
 
