@@ -225,23 +225,11 @@ func (f *File) advance(n int) {
 // takeKept returns what was kept of reads that were given up, if anything: ok.
 // It waits until it is known what there is.
 func (f *File) takeKept(ctx context.Context, p []byte) (n int, ok bool, err error) {
-	for {
-		f.mu.Lock()
-		tidy := f.tidy
-		if tidy == nil {
-			defer f.mu.Unlock()
-			return f.popLocked(p)
-		}
-		f.mu.Unlock()
-		select {
-		case <-tidy:
-		case <-ctx.Done():
-			return 0, false, ctx.Err()
-		}
+	if err := f.tidied(ctx); err != nil {
+		return 0, false, err
 	}
-}
-
-func (f *File) popLocked(p []byte) (n int, ok bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if len(f.kept) == 0 {
 		return 0, false, nil
 	}
@@ -256,6 +244,22 @@ func (f *File) popLocked(p []byte) (n int, ok bool, err error) {
 	}
 	f.offset += uint64(n)
 	return n, true, nil
+}
+
+// tidied waits until reads that were given up are accounted for.
+func (f *File) tidied(ctx context.Context) error {
+	f.mu.Lock()
+	tidy := f.tidy
+	f.mu.Unlock()
+	if tidy == nil {
+		return nil
+	}
+	select {
+	case <-tidy:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // keep sees reads to their end that nobody waits for any more, and keeps what

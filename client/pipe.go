@@ -239,16 +239,5 @@ func (r *PipeReader) Close(ctx context.Context) error {
 		r.f.keep(r.rest, r.reads...)
 		r.rest, r.spent, r.reads = nil, nil, nil
 	}
-	r.f.mu.Lock()
-	tidy := r.f.tidy
-	r.f.mu.Unlock()
-	if tidy == nil {
-		return nil
-	}
-	select {
-	case <-tidy:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return r.f.tidied(ctx)
 }
