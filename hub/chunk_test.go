@@ -19,14 +19,16 @@ func TestChunkClasses(t *testing.T) {
 	}
 }
 
+// capacity returns what the chunks of m cost.
+func capacity(m *Memory) (n int) {
+	for _, c := range m.chunks[m.head:] {
+		n += cap(c.data)
+	}
+	return n
+}
+
 // What a hub costs stays near what it retains.
 func TestSmallStreamsStaySmall(t *testing.T) {
-	capacity := func(m *Memory) (n int) {
-		for _, c := range m.chunks[m.head:] {
-			n += cap(c.data)
-		}
-		return n
-	}
 	m := NewMemory()
 	for m.next < 1<<20 {
 		m.Append(Piece{Data: []byte("a line of text\n")})
@@ -42,6 +44,20 @@ func TestSmallStreamsStaySmall(t *testing.T) {
 	}
 	if n := capacity(m); int64(n) > 2*m.next {
 		t.Fatalf("%d bytes cost %d", m.next, n)
+	}
+}
+
+// A stream that is read as it comes costs no more than what is on its way.
+func TestEmptyStreamStartsSmallAgain(t *testing.T) {
+	m := NewMemory()
+	for range 100 {
+		m.Append(Piece{Data: make([]byte, 600)})
+		m.Discard(m.next - 1)
+		m.Discard(m.next)
+		m.Append(Piece{Data: []byte("x")})
+		if n := capacity(m); n != minChunk {
+			t.Fatalf("one byte costs %d", n)
+		}
 	}
 }
 

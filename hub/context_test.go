@@ -63,6 +63,9 @@ func TestDoneContextTakesNothing(t *testing.T) {
 		if n, err := r.ReadContext(ctx, make([]byte, 1)); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("read = %d, %v", n, err)
 		}
+		if s := h.Status(); s.WaitingReaders != 0 {
+			t.Fatal("the reader still waits")
+		}
 		put(t, w, "0123")
 		if n, err := r.ReadContext(ctx, make([]byte, 1)); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("read with a context that is done = %d, %v", n, err)

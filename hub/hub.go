@@ -64,6 +64,7 @@
 package hub
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -182,7 +183,7 @@ func (h *Hub) appendLocked(p Piece) error {
 	off, err := h.store.Append(p)
 	if err != nil {
 		h.budget.release(n)
-		return err
+		return fmt.Errorf("append to the stream: %w", err)
 	}
 	h.next = off + n
 	h.modified = time.Now()

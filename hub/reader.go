@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math"
 )
@@ -105,7 +106,8 @@ const cursor = -1
 // TryRead appends to dst pieces of at most max bytes and moves on past them.
 // Ready without pieces is the end of file: an eof mark, an ended stream, or
 // the end of a frozen one. If it is not ready, nothing was taken and wake will
-// be called once when trying again may have another result.
+// be called once when trying again may have another result; with a nil wake
+// the read does not wait.
 //
 // off counts only if the reader is Addressed or the hub frozen. A frozen hub is
 // a plain file: offset 0 is its oldest byte (an Addressed reader goes on to
@@ -224,7 +226,8 @@ func (r *Reader) Close() error {
 }
 
 // readLocked reads at the offset, or where the reader stands. It is the only
-// place where a position moves. If it must wait it leaves wake to be called.
+// place where a position moves. If it must wait it leaves wake, if there is one,
+// to be called.
 func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wakes) ([]Piece, outcome, error) {
 	h := r.hub
 	r.unparkLocked()
@@ -239,7 +242,7 @@ func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wak
 		h.countLocked(r)
 	}
 	pieces, out, err := r.takeLocked(dst, at, max)
-	if err == nil && out == mustWait {
+	if err == nil && out == mustWait && wake != nil {
 		r.parked = true
 		r.wait.wake, r.wait.at = wake, r.pos
 		h.waitingReaders.push(&r.wait)
@@ -309,7 +312,7 @@ func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int) ([]Piece, err
 func (h *Hub) piecesLocked(dst []Piece, off int64, max int) (pieces []Piece, n int64, err error) {
 	pieces, err = h.store.Read(dst, off, max)
 	if err != nil {
-		return dst, 0, err
+		return dst, 0, fmt.Errorf("read the stream: %w", err)
 	}
 	for _, p := range pieces[len(dst):] {
 		n += int64(len(p.Data))

@@ -25,7 +25,7 @@ func TestAddressedWriteIsIdempotent(t *testing.T) {
 		{"nothing", 10, "", "0123456789", false},
 		{"nothing, earlier", 3, "", "0123456789", false},
 		{"gap", 11, "abc", "0123456789", true},
-		{"gap before nothing", 11, "", "0123456789", true},
+		{"nothing, later", 11, "", "0123456789", false},
 		{"far away", 1<<63 - 2, "abc", "0123456789", true},
 	} {
 		h := New(Options{})
@@ -94,6 +94,91 @@ func TestAddressIsJudgedAtItsTurn(t *testing.T) {
 	if s := h.Status(); s.WaitingWriters != 0 {
 		t.Fatalf("%d writers wait", s.WaitingWriters)
 	}
+}
+
+func TestEmptyWriteNeverWaits(t *testing.T) {
+	h := New(Options{Size: 4, Fear: true})
+	w, late := h.NewWriter(false), h.NewWriter(false)
+	reader(h, FromOldest)
+	put(t, w, "0123")
+	putWaits(t, w, "4")
+	put(t, late, "")
+	h.Freeze()
+	put(t, late, "")
+	h.End("")
+	if _, _, err := late.TryWrite(Piece{}, 0, nil); !errors.Is(err, ErrEnded) {
+		t.Fatalf("write: %v", err)
+	}
+}
+
+func TestNilWakeDoesNotWait(t *testing.T) {
+	h := New(Options{Size: 4, Fear: true})
+	w, r := h.NewWriter(false), reader(h, FromOldest)
+	if _, ready, err := r.TryRead(nil, 0, 1, nil); ready || err != nil {
+		t.Fatalf("read = %v, %v", ready, err)
+	}
+	put(t, w, "0123")
+	if _, ready, err := w.TryWrite(Piece{Data: []byte("4")}, 0, nil); ready || err != nil {
+		t.Fatalf("write = %v, %v", ready, err)
+	}
+	// One that waits and then tries without waiting gives up its place.
+	next := h.NewWriter(false)
+	putWaits(t, w, "45678")
+	wakes := putWaits(t, next, "4")
+	want(t, get(t, r, 0, 1), "0")
+	wantWakes(t, wakes, 0)
+	w.TryWrite(Piece{Data: []byte("45678")}, 0, nil)
+	wantWakes(t, wakes, 1)
+	put(t, next, "4")
+	if s := h.Status(); s.WaitingReaders != 0 || s.WaitingWriters != 0 {
+		t.Fatalf("somebody waits: %+v", s)
+	}
+}
+
+// A brokenStore fails when it is told to.
+type brokenStore struct {
+	*Memory
+	broken error
+}
+
+func (s *brokenStore) Append(p Piece) (int64, error) {
+	if s.broken != nil {
+		return 0, s.broken
+	}
+	return s.Memory.Append(p)
+}
+
+func (s *brokenStore) Read(dst []Piece, off int64, max int) ([]Piece, error) {
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	return s.Memory.Read(dst, off, max)
+}
+
+func TestStoreErrorTakesNothing(t *testing.T) {
+	s := &brokenStore{Memory: NewMemory()}
+	b := NewBudget(100)
+	h := New(Options{Store: s, Budget: b})
+	w, r, addressed := h.NewWriter(false), reader(h, FromOldest), reader(h, Addressed)
+	put(t, w, "0123")
+	s.broken = errors.New("disk is full")
+	o := new(countedOwner)
+	n, ready, err := w.TryWrite(Piece{Data: []byte("45"), Owner: o}, 0, nil)
+	if n != 0 || ready || !errors.Is(err, s.broken) || o.freed.Load() != 0 {
+		t.Fatalf("write = %d, %v, %v, freed %d times", n, ready, err, o.freed.Load())
+	}
+	wantUsed(t, b, 4)
+	before := []Piece{{Data: []byte("dst")}}
+	for _, r := range []*Reader{r, addressed} {
+		pieces, ready, err := r.TryRead(before, 0, 100, nil)
+		if len(pieces) != 1 || ready || !errors.Is(err, s.broken) {
+			t.Fatalf("read = %d pieces, %v, %v", len(pieces), ready, err)
+		}
+	}
+	s.broken = nil
+	put(t, w, "45")
+	want(t, get(t, r, 0, 100), "012345")
+	want(t, get(t, addressed, 0, 100), "012345")
 }
 
 func TestWritesAreWhole(t *testing.T) {

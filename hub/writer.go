@@ -1,6 +1,9 @@
 package hub
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // A Writer appends to a Hub's stream. One write may wait at a time; Close and
 // CancelWrite may be called at any time.
@@ -32,7 +35,9 @@ func (h *Hub) NewWriter(addressed bool) *Writer {
 // TryWrite appends all of p and returns its length, or takes nothing. If it is
 // not ready, wake will be called once when trying again, with the same p and
 // off, may have another result; until then, or until CancelWrite, the write
-// keeps its place in the queue.
+// keeps its place in the queue. With a nil wake it does not wait.
+//
+// An empty write never waits.
 //
 // off counts only for an addressed writer. It is looked at when the turn has
 // come: writes that wait before it may fill a gap.
@@ -115,11 +120,12 @@ func (w *Writer) Close() error {
 }
 
 // writeLocked appends p, at the offset or at the end. If it must wait it
-// takes its place in the queue, or keeps it, and leaves wake to be called.
+// takes its place in the queue, or keeps it, and leaves wake, if there is one,
+// to be called.
 func (w *Writer) writeLocked(p Piece, at int64, wake func(), ws *wakes) (ready bool, err error) {
 	h := w.hub
 	ready, err = w.commitLocked(p, at, ws)
-	if ready || err != nil {
+	if ready || err != nil || wake == nil {
 		w.leaveLocked(ws)
 		return ready, err
 	}
@@ -136,6 +142,9 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 		return false, ErrClosed
 	case h.ended:
 		return false, ErrEnded
+	case len(p.Data) == 0:
+		p.Free()
+		return true, nil
 	case h.waitingWriters.len > 0 && h.waitingWriters.first != &w.wait:
 		return false, nil // those who came before go first
 	case h.frozen:
@@ -159,7 +168,7 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 			p.Free()
 		}
 	}
-	if err == ErrNoSpace && h.fear && h.counting > 0 && h.slowestLocked(h.next) < h.next {
+	if errors.Is(err, ErrNoSpace) && h.fear && h.counting > 0 && h.slowestLocked(h.next) < h.next {
 		return false, nil // readers that are behind will make room
 	}
 	if err != nil {
