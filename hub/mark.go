@@ -2,7 +2,7 @@ package hub
 
 // A mark is an end of file in mid-stream, or several at the same place. Marks
 // are numbered from 0; a Reader holds the number of the next one it meets, so
-// that setting one costs nothing for each reader.
+// that readers share the entries.
 type mark struct {
 	off  int64 // all marks from the last entry's upto on, and before upto, lie here
 	upto int64

@@ -253,6 +253,8 @@ func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wak
 	return pieces, out, err
 }
 
+// takeLocked takes the bytes, meets a mark or the end, or says that the read
+// must wait.
 func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, error) {
 	h := r.hub
 	switch {

@@ -35,7 +35,8 @@ func (h *Hub) NewWriter(addressed bool) *Writer {
 // TryWrite appends all of p and returns its length, or takes nothing. If it is
 // not ready, wake will be called once when trying again, with the same p and
 // off, may have another result; until then, or until CancelWrite, the write
-// keeps its place in the queue. With a nil wake it does not wait.
+// keeps its place in the queue. Who was woken has the turn, and those behind
+// wait for its TryWrite or CancelWrite. With a nil wake it does not wait.
 //
 // An empty write never waits.
 //
