@@ -23,8 +23,8 @@ import (
 // which its starter waits.
 const readyFD = 3
 
-// ReadyFlag is the flag that tells a program that it was started by
-// Background: it must call Ready when it serves, or cannot.
+// ReadyFlag is the flag that tells a program that somebody waits for it: it
+// must call Ready when it serves, or cannot.
 const ReadyFlag = "ready"
 
 // maxLog is how large a log may be for the next server to append to it.
@@ -55,7 +55,7 @@ func Dial(ctx context.Context, a transport.Addr, args []string) (net.Conn, error
 	if c, err = transport.Dial(ctx, a); !errors.Is(err, transport.ErrNotRunning) {
 		return c, err
 	}
-	err = Background(ctx, logPath(a), append(slices.Clone(args), "--idle", "1m"))
+	err = Background(ctx, logPath(a), append(slices.Clone(args), "--idle", "1m", "--"+ReadyFlag))
 	if err != nil && !errors.Is(err, transport.ErrInUse) {
 		return nil, fmt.Errorf("start server %s: %w", a, err)
 	}
@@ -99,8 +99,8 @@ func lockStart(ctx context.Context, a transport.Addr) (unlock func(), err error)
 	}
 }
 
-// Background starts this very program with args as a process that outlives
-// the caller: in a session of its own, in the root folder, with nothing of
+// Background starts this very program with args, ReadyFlag among them, as a
+// process that outlives the caller: in a session of its own, in the root folder, with nothing of
 // the caller's input and output, its standard error in the file log. It
 // returns when the process says that it is ready, or with the reason why it
 // is not.
@@ -120,7 +120,7 @@ func Background(ctx context.Context, log string, args []string) error {
 	}
 	defer ready.Close()
 
-	cmd := exec.Command(exe, append(args, "--"+ReadyFlag)...)
+	cmd := exec.Command(exe, args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Dir = "/"
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {

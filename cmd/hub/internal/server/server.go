@@ -28,6 +28,9 @@ type Error struct {
 func (e *Error) Error() string { return e.Text }
 func (e *Error) Unwrap() error { return e.Err }
 
+// ErrUnreachable is wrapped by the errors of Connect.
+var ErrUnreachable = errors.New("server unreachable")
+
 // A Server is a connection to a server.
 type Server struct {
 	*client.Conn
@@ -52,7 +55,7 @@ func Connect(ctx context.Context, a transport.Addr, start []string) (*Server, er
 		}
 		c.Close()
 		if n == tries || start == nil || ctx.Err() != nil || !hungUp(err) {
-			return nil, &Error{Text: fmt.Sprintf("server %s does not answer: %v", a, err), Err: client.ErrLost}
+			return nil, &Error{Text: fmt.Sprintf("server %s does not answer: %v", a, err), Err: errors.Join(ErrUnreachable, err)}
 		}
 	}
 }
@@ -69,14 +72,16 @@ func hungUp(err error) bool {
 }
 
 func connectError(a transport.Addr, start []string, err error) error {
-	if !errors.Is(err, transport.ErrNotRunning) {
-		return err
-	}
-	e := &Error{Text: fmt.Sprintf("no server %s is running", a), Err: err}
-	if !a.Local() {
+	e := &Error{Text: err.Error(), Err: errors.Join(ErrUnreachable, err)}
+	switch {
+	case !errors.Is(err, transport.ErrNotRunning):
+	case !a.Local():
 		e.Text = fmt.Sprintf("no server is running at %s", a)
-	} else if start == nil {
-		e.Hint = `"hub NAME" starts one, with a shell`
+	default:
+		e.Text = fmt.Sprintf("no server %s is running", a)
+		if start == nil {
+			e.Hint = `"hub NAME" starts one, with a shell`
+		}
 	}
 	return e
 }

@@ -63,30 +63,44 @@ func (s *Server) Send(ctx context.Context, name string, p []byte) error {
 // ShellError makes err, which came of asking for a shell, say that there is
 // no such shell if that is what it means.
 func (s *Server) ShellError(ctx context.Context, name string, err error) error {
-	if !errors.Is(err, client.ErrNotExist) {
-		return err
-	}
-	var names []string
-	if st, err := s.Status(ctx); err == nil {
-		for _, sh := range st.Shells {
-			names = append(names, sh.Name)
-		}
-	}
-	return missing("shell", name, s.Addr.String(), names, err)
+	return s.missing(ctx, "shell", name, err, Status.shellNames)
 }
 
 // HubError is ShellError for hubs.
 func (s *Server) HubError(ctx context.Context, name string, err error) error {
+	return s.missing(ctx, "hub", name, err, Status.hubNames)
+}
+
+// ThingError is ShellError for what may be a shell or a hub.
+func (s *Server) ThingError(ctx context.Context, name string, err error) error {
+	return s.missing(ctx, "shell or hub", name, err, func(st Status) []string {
+		return append(st.shellNames(), st.hubNames()...)
+	})
+}
+
+func (s *Server) missing(ctx context.Context, what, name string, err error, names func(Status) []string) error {
 	if !errors.Is(err, client.ErrNotExist) {
 		return err
 	}
-	var names []string
-	if st, err := s.Status(ctx); err == nil {
-		for _, h := range st.Hubs {
-			names = append(names, h.Name)
-		}
+	var there []string
+	if st, err := s.Status(ctx); err == nil { // else we only know less
+		there = names(st)
 	}
-	return missing("hub", name, s.Addr.String(), names, err)
+	return missing(what, name, s.Addr.String(), there, err)
+}
+
+func (st Status) shellNames() (names []string) {
+	for _, sh := range st.Shells {
+		names = append(names, sh.Name)
+	}
+	return names
+}
+
+func (st Status) hubNames() (names []string) {
+	for _, h := range st.Hubs {
+		names = append(names, h.Name)
+	}
+	return names
 }
 
 // missing is the error for a name that is not there, with the one that was

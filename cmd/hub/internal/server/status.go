@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,39 @@ func (s *Server) Status(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("read /status: %w", err)
 	}
 	return parseStatus(data)
+}
+
+// StatusSince is Status with the times that only the directories tell: when a
+// shell was started, and when a hub was written last.
+func (s *Server) StatusSince(ctx context.Context) (Status, error) {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return st, err
+	}
+	since := func(dir string) map[string]time.Time {
+		infos, err := s.ReadDir(ctx, dir)
+		if err != nil {
+			return nil // gone meanwhile
+		}
+		m := make(map[string]time.Time, len(infos))
+		for _, i := range infos {
+			m[i.Name] = i.Mtime
+		}
+		return m
+	}
+	shells := since("/shell")
+	for i := range st.Shells {
+		st.Shells[i].Since = shells[st.Shells[i].Name]
+	}
+	dirs := map[string]map[string]time.Time{}
+	for i := range st.Hubs {
+		dir, base := path.Split(st.Hubs[i].Name)
+		if dirs[dir] == nil {
+			dirs[dir] = since("/" + dir)
+		}
+		st.Hubs[i].Since = dirs[dir][base]
+	}
+	return st, nil
 }
 
 // Shell reads the status of one shell.

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/cmd/hub/internal/session"
+)
+
+type attachOptions struct {
+	key      string
+	history  int
+	readOnly bool
+	alone    bool
+}
+
+// escape adds the flag for the prefix key, which attach has from its parent
+// as well as by itself.
+func (o *attachOptions) escape(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&o.key, "escape", "e", o.key, "the prefix `KEY`: ^A, C-a, or none; else $HUB_ESCAPE, else ^\\")
+}
+
+func (o *attachOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&o.history, "history", session.DefaultHistory, "`LINES` of output to show again; 0 none, -1 all")
+}
+
+func (a *app) attachCmd(o *attachOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "attach [-r] [-x] NAME",
+		Short:             "attach to a shell that there is",
+		Args:              a.exactly(1, "the NAME of a shell"),
+		ValidArgsFunction: a.completeShells,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.attach(cmd.Context(), args[0], *o, false)
+		},
+	}
+	o.escape(cmd)
+	o.flags(cmd)
+	cmd.Flags().BoolVarP(&o.readOnly, "read-only", "r", false, "only watch")
+	cmd.Flags().BoolVarP(&o.alone, "exclusive", "x", false, "detach the others first")
+	return cmd
+}
+
+// attach is a session in the shell called name, which is started if need be
+// and start is set.
+func (a *app) attach(ctx context.Context, name string, o attachOptions, start bool) error {
+	key := o.key
+	if key == "" {
+		key = os.Getenv("HUB_ESCAPE")
+	}
+	prefix := session.DefaultPrefix
+	if key != "" {
+		var err error
+		if prefix, err = session.ParsePrefix(key); err != nil {
+			return &usageError{err: fmt.Errorf("prefix key: %w", err), hint: "-e and $HUB_ESCAPE say which"}
+		}
+	}
+	if o.history < -1 {
+		return usagef("--history %d: expected a number of lines, 0 or -1", o.history)
+	}
+
+	opening, stop := interruptible(ctx)
+	srv, err := a.connect(opening, start)
+	err = cause(opening, err)
+	stop()
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+	if os.Getenv("HUB_SHELL") == name && os.Getenv("HUB_SERVER") == srv.Addr.String() {
+		return &server.Error{
+			Text: fmt.Sprintf("this is shell %s already", name),
+			Hint: "attached to itself it would show its own output for ever",
+		}
+	}
+	term, release := session.Stdio()
+	defer release()
+	cfg := session.Config{
+		Server:   srv,
+		Terminal: term,
+		Prefix:   prefix,
+		History:  o.history,
+		ReadOnly: o.readOnly,
+		Alone:    o.alone,
+		Host:     func(ctx context.Context, name string) error { return a.startHost(ctx, srv.Addr, name, term) },
+	}
+	if start {
+		cfg.Start = a.spec(srv, term)
+	}
+	end, err := session.Attach(ctx, cfg, name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "hub: %s\n", end)
+	if code := end.ExitCode(); code != 0 {
+		return statusError(code)
+	}
+	return nil
+}
+
+// spec is the shell that somebody at this terminal wants who says no more: in
+// this folder if the server is on this machine, and knowing the terminal.
+func (a *app) spec(srv *server.Server, t session.Terminal) *server.Spec {
+	s := &server.Spec{}
+	if t.Name != "" {
+		s.Env = append(s.Env, "TERM="+t.Name)
+	}
+	if srv.Addr.Network == "unix" {
+		if dir, err := os.Getwd(); err == nil {
+			s.Dir = dir
+		}
+	}
+	if t.Size != nil {
+		if rows, cols, ok := t.Size(); ok {
+			s.Rows, s.Cols = rows, cols
+		}
+	}
+	return s
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"hubfs/client"
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/cmd/hub/internal/session"
+	"hubfs/transport"
+)
+
+// Exit statuses of our own.
+const (
+	exitError = 1   // an error of ours
+	exitUsage = 2   // wrong usage
+	exitOurs  = 125 // the failure is ours and not the command's: refused, lost, no such server
+)
+
+// A usageError is the caller's mistake.
+type usageError struct {
+	err  error
+	hint string // "": how to get help
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, arg ...any) error {
+	return &usageError{err: fmt.Errorf(format, arg...)}
+}
+
+// A statusError is no error but the exit status of a shell, which is to be
+// ours. What there is to say has been said.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// exitCode maps what a command returned to the exit status of the program.
+func exitCode(err error) int {
+	var status statusError
+	var sig session.SignalError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &sig):
+		return 128 + int(sig.Signal)
+	case errors.As(err, new(*usageError)):
+		return exitUsage
+	case errors.Is(err, client.ErrLost), errors.Is(err, server.ErrUnreachable), errors.Is(err, transport.ErrRefused):
+		return exitOurs
+	}
+	return exitError
+}
+
+// report says for people what went wrong, and what to do where we know.
+func report(w io.Writer, err error) {
+	var status statusError
+	if err == nil || errors.As(err, &status) {
+		return
+	}
+	fmt.Fprintf(w, "hub: %v\n", err)
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(w, "hub: hint: %s\n", hint)
+	}
+}
+
+func hintOf(err error) string {
+	var e *server.Error
+	var u *usageError
+	switch {
+	case errors.As(err, &u) && u.hint != "":
+		return u.hint
+	case errors.As(err, &u):
+		return "hub help shows how"
+	case errors.As(err, &e):
+		return e.Hint
+	}
+	return ""
+}
+
+// interruptible returns a context that ends with a signal that asks for the
+// end of the program. The cause says which it was.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() { // ends with ctx
+		select {
+		case s := <-signals:
+			cancel(session.SignalError{Signal: s.(syscall.Signal)})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(context.Canceled)
+	}
+}
+
+// cause replaces the error of work that was given up by the reason for it.
+func cause(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		if sig := (session.SignalError{}); errors.As(context.Cause(ctx), &sig) {
+			return sig
+		}
+	}
+	return err
+}

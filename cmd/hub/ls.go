@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/transport"
+)
+
+func (a *app) lsCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "ls [--json]",
+		Short: "list shells and hubs",
+		Long: `List the shells of a server, and the hubs that belong to no shell: name, state
+or mode, size of the terminal or bytes retained, clients or readers, since when
+the shell runs or when the hub was written last, and the command.
+
+If this user's server does not run there is nothing to list: standard error says
+so, and the exit status is 0.`,
+		Args:              a.atMost(0),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			st, err := a.status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(a.stdout, st)
+			}
+			return writeTable(a.stdout, st, time.Now())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs: all there is to know, and the hubs of shells too")
+	return cmd
+}
+
+// status is what is there on the server. Where the user's own server does not
+// run, nothing is.
+func (a *app) status(ctx context.Context) (server.Status, error) {
+	var st server.Status
+	err := a.with(ctx, false, func(ctx context.Context, srv *server.Server) (err error) {
+		st, err = srv.StatusSince(ctx)
+		return err
+	})
+	if addr, aerr := a.addr(); errors.Is(err, transport.ErrNotRunning) && aerr == nil && addr.Local() {
+		fmt.Fprintf(a.stderr, "hub: no server %s is running\n", addr)
+		return st, nil
+	}
+	return st, err
+}
+
+func writeJSON(w io.Writer, st server.Status) error {
+	if st.Shells == nil {
+		st.Shells = []server.Shell{}
+	}
+	if st.Hubs == nil {
+		st.Hubs = []server.Hub{}
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(st)
+}
+
+func writeTable(w io.Writer, st server.Status, now time.Time) error {
+	ofShells := map[string]bool{}
+	for _, sh := range st.Shells {
+		for _, n := range []string{"0", "1", "2"} {
+			ofShells[sh.Name+n] = true
+		}
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	row := func(f ...string) {
+		for i := range f {
+			f[i] = printable(f[i])
+		}
+		fmt.Fprintln(t, strings.Join(f, "\t"))
+	}
+	header := false
+	title := func() {
+		if !header {
+			row("NAME", "STATE", "SIZE", "CLIENTS", "SINCE", "COMMAND")
+			header = true
+		}
+	}
+	for _, sh := range st.Shells {
+		size := "pipes"
+		if sh.Rows > 0 {
+			size = fmt.Sprintf("%dx%d", sh.Rows, sh.Cols)
+		}
+		title()
+		row(sh.Name, sh.State, size, fmt.Sprint(sh.Clients), when(sh.Since, now), sh.Command)
+	}
+	for _, h := range st.Hubs {
+		if ofShells[h.Name] {
+			continue
+		}
+		title()
+		row(h.Name, "hub "+h.Mode, bytes(h.Next-h.First), fmt.Sprint(h.Readers), when(h.Since, now), "-")
+	}
+	return t.Flush()
+}
+
+// when says a time: of day, if it was today.
+func when(t, now time.Time) string {
+	switch {
+	case t.IsZero() || t.Unix() == 0:
+		return "-"
+	case t.Local().Format(time.DateOnly) == now.Local().Format(time.DateOnly):
+		return t.Local().Format("15:04:05")
+	}
+	return t.Local().Format(time.DateOnly)
+}
+
+// bytes says a number of bytes.
+func bytes(n int64) string {
+	f, unit := float64(n), 0
+	for f >= 1024 && unit < 4 {
+		f /= 1024
+		unit++
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%dB", n)
+	}
+	return fmt.Sprintf("%.1f%c", f, "BKMGT"[unit])
+}
+
+// printable makes what others have named harmless on a terminal, and keeps it
+// in its column.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}

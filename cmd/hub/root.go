@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/transport"
+)
+
+// usage is what hub help and hub -h print.
+const usage = `hub keeps shells alive without a terminal, and shares them.
+
+usage: hub [-s SERVER] [-e KEY] [--history LINES] [NAME]
+       hub [-s SERVER] COMMAND [ARG...]
+
+hub attaches this terminal to shell NAME ("io" unless given), and starts the
+shell if it does not run, and a server if there is none. Ctrl-\ d detaches;
+hub NAME comes back, from any terminal, several at once.
+
+In a session
+  Ctrl-\ d            detach                 Ctrl-\ n, p   next, previous shell
+  Ctrl-\ %            a command, see %help   Ctrl-\ l      choose from a list
+  Ctrl-\ r            redraw                 Ctrl-\ s, ?   status, help
+  Ctrl-\ Ctrl-\       sends Ctrl-\
+
+Shells
+  attach [-r] [-x] NAME     attach; -r only watches, -x detaches the others
+  new [-d DIR] [-e K=V]... [--size RxC] [--pipe] NAME [-- CMD ARG...]
+                            start a shell, do not attach
+  ls [--json]               list shells and hubs
+  send NAME TEXT...         type into a shell; \n, \x03 as in Go
+  size NAME RxC             set the size of its terminal
+  signal NAME SIG           signal what runs in its foreground
+  kill NAME                 end it
+  wait NAME                 wait for its end; leave with its exit status
+  rm NAME                   remove an ended shell's files, or a hub
+
+Hubs
+  read HUB[@POS]            the hub on stdout until it ends; HUB@end, HUB@-N
+  write HUB                 stdin into the hub, which is made if need be
+
+Server
+  ctl [WORD...]             a line for /ctl; without words, print it
+  serve                     be a server, in the foreground
+  completion SHELL          a completion script for bash, zsh, fish
+  version, help [COMMAND]
+
+Flags
+  -s, --server SERVER       NAME, unix!PATH, tcp!HOST!PORT, unix:PATH or
+                            tcp://HOST:PORT; else $HUB_SERVER, else "default".
+                            A NAME is this user's own, and started when missing
+  -e, --escape KEY          the prefix key: ^A, C-a, or none; else $HUB_ESCAPE
+      --history LINES       output to show again on attaching (500; -1 all)
+
+Exit status: 0 done or detached; the shell's own where there is one, 128+N for
+signal N; 1 our error; 2 wrong usage; 125 no server, refused, or lost; 130
+interrupted. See hub(1).
+`
+
+// An app is what the commands share.
+type app struct {
+	serverFlag     string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// run is the program; it returns its exit status.
+func run(args []string) int {
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	return a.run(args)
+}
+
+func (a *app) run(args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.Execute()
+	report(a.stderr, err)
+	return exitCode(err)
+}
+
+// root makes the tree of commands.
+func (a *app) root() *cobra.Command {
+	var o attachOptions
+	root := &cobra.Command{
+		Use:   "hub [NAME]",
+		Short: "keep shells alive without a terminal, and share them",
+		Args:  a.atMost(1),
+		// Its own flags stand before a command: hub -e ^A attach work.
+		TraverseChildren:  true,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		ValidArgsFunction: a.completeShells,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := "io"
+			if len(args) == 1 {
+				name = args[0]
+			}
+			return a.attach(cmd.Context(), name, o, true)
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err: err, hint: helpFor(cmd)}
+	})
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if cmd == root {
+			io.WriteString(a.stdout, usage)
+			return
+		}
+		help(cmd, args)
+	})
+	root.PersistentFlags().StringVarP(&a.serverFlag, "server", "s", "", "the server `SERVER`; else $HUB_SERVER, else \"default\"")
+	o.escape(root)
+	o.flags(root)
+	root.AddCommand(
+		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
+		a.waitCmd(), a.rmCmd(), a.readCmd(), a.writeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.versionCmd(),
+	)
+	return root
+}
+
+func helpFor(cmd *cobra.Command) string { return cmd.CommandPath() + " -h shows how" }
+
+// exactly is an Args of cobra whose error is wrong usage.
+func (a *app) exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return &usageError{usagef("%s: expected %s", cmd.CommandPath(), what), helpFor(cmd)}
+		}
+		return nil
+	}
+}
+
+func (a *app) atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			return &usageError{usagef("%s: unexpected argument %q", cmd.CommandPath(), args[n]), helpFor(cmd)}
+		}
+		return nil
+	}
+}
+
+// addr is the server that the commands are about.
+func (a *app) addr() (transport.Addr, error) {
+	s := a.serverFlag
+	if s == "" {
+		s = os.Getenv("HUB_SERVER")
+	}
+	if s == "" {
+		s = "default"
+	}
+	addr, err := transport.Parse(s)
+	if err != nil {
+		return addr, &usageError{err: err, hint: "-s and $HUB_SERVER say which server"}
+	}
+	return addr, nil
+}
+
+// connect connects to the server. If start is set, one that is this user's
+// own is started when it does not run.
+func (a *app) connect(ctx context.Context, start bool) (*server.Server, error) {
+	addr, err := a.addr()
+	if err != nil {
+		return nil, err
+	}
+	var args []string
+	if start {
+		args = []string{"serve", "-s", addr.String()}
+	}
+	return server.Connect(ctx, addr, args)
+}
+
+// with connects to the server and does the work of a command, which a signal
+// can interrupt.
+func (a *app) with(ctx context.Context, start bool, do func(ctx context.Context, srv *server.Server) error) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	srv, err := a.connect(ctx, start)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	defer srv.Close()
+	return cause(ctx, do(ctx, srv))
+}

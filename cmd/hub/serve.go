@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/internal/daemon"
+	"hubfs/transport"
+)
+
+func (a *app) serveCmd() *cobra.Command {
+	var c daemon.Config
+	var stdio, ready bool
+	var log string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "be a server, in the foreground",
+		Long: `Be a server, in the foreground: hubfs(8) is the same program. With --stdio,
+speak 9P on standard input and output, with the server that runs or is started.`,
+		Args:              a.atMost(0),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if c.Addr, err = a.addr(); err != nil {
+				return err
+			}
+			if c.Idle < 0 {
+				return usagef("--idle: expected a time above 0, as 30s or 5m")
+			}
+			if stdio {
+				return daemon.Stdio(cmd.Context(), c.Addr, []string{"serve", "-s", c.Addr.String()})
+			}
+			if ready {
+				c.Ready = daemon.Ready()
+			}
+			var closeLog func() error
+			if c.Log, closeLog, err = daemon.Log(log, a.stderr, c.Trace); err != nil {
+				return err
+			}
+			defer closeLog()
+			if err := daemon.Run(cmd.Context(), c); err != nil {
+				return serveError(err)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.VarP(&c.Also, "listen", "a", "also listen on `ADDR`; may be given more than once")
+	f.BoolVar(&stdio, "stdio", false, "9P on standard input and output")
+	f.BoolVarP(&c.Trunc, "trunc", "t", false, "readers start at the end of a hub")
+	f.BoolVarP(&c.Zap, "zap", "z", false, "opening with truncation empties a hub")
+	f.VarP(&c.Size, "size", "q", "what a hub retains, in `BYTES`")
+	f.VarP(&c.MaxWrite, "max-write", "l", "what one write may bring, in `BYTES`")
+	f.VarP(&c.Rate, "rate", "b", "how fast a hub may be written, in `BYTES/S`")
+	f.VarP(&c.Interval, "interval", "i", "least time between two writes of a hub, in `NS`")
+	f.VarP(&c.Reset, "reset", "r", "seconds `S` after which the count for -b starts again")
+	f.BoolVarP(&c.Trace, "debug", "D", false, "log every 9P message")
+	f.DurationVar(&c.Idle, "idle", 0, "end after this `TIME` with no shell, hub or client")
+	f.StringVar(&log, "log", "", "log to `FILE`, not to standard error")
+	f.BoolVar(&c.Insecure, "insecure", false, "plain TCP may leave this machine")
+	f.BoolVar(&ready, daemon.ReadyFlag, false, "")
+	f.MarkHidden(daemon.ReadyFlag)
+	return cmd
+}
+
+// serveError is an error of the server itself: its own, not a client's.
+func serveError(err error) error {
+	if errors.Is(err, transport.ErrRefused) {
+		return &server.Error{Text: err.Error(), Hint: "--insecure permits it"}
+	}
+	return err
+}
+
+func (a *app) versionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "print the version",
+		Args:              a.atMost(0),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, err := fmt.Fprintf(a.stdout, "hub %s %s/%s\n", version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// version is that of the module, or of the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	v := "devel"
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v += "-" + s.Value[:min(len(s.Value), 12)]
+		case "vcs.time":
+			if t, err := time.Parse(time.RFC3339, s.Value); err == nil {
+				v += " of " + t.Format(time.DateOnly)
+			}
+		}
+	}
+	return v
+}

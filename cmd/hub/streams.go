@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hubfs/client"
+	"hubfs/cmd/hub/internal/server"
+)
+
+func (a *app) readCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "read HUB[@POS]",
+		Short: "copy a hub to stdout until it ends",
+		Long: `Copy a hub to standard output until it ends, or somebody sets an eof mark.
+
+It begins with the oldest byte that the hub retains; HUB@end begins at the end,
+HUB@-N with the last N bytes, and HUB@N at byte N of the stream. If the writers
+are faster than we are, "hub: skipped N bytes" says what was missed.`,
+		Args:              a.exactly(1, "the name of a HUB"),
+		ValidArgsFunction: a.completeHubs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), false, func(ctx context.Context, srv *server.Server) error {
+				return a.read(ctx, srv, args[0])
+			})
+		},
+	}
+}
+
+// A position is where in a hub to begin: at its oldest byte, at its end, so
+// many bytes before that, or at an offset.
+type position struct {
+	kind string // "oldest", "end", "back", "at"
+	n    int64
+}
+
+func parsePosition(s string) (name string, p position, err error) {
+	i := strings.LastIndexByte(s, '@')
+	if i < 0 {
+		return s, position{kind: "oldest"}, nil
+	}
+	name, at := s[:i], s[i+1:]
+	if at == "end" {
+		return name, position{kind: "end"}, nil
+	}
+	kind := "at"
+	if strings.HasPrefix(at, "-") {
+		kind, at = "back", at[1:]
+	}
+	n, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || n < 0 || at[0] == '+' {
+		return "", p, usagef("%s: expected HUB, HUB@end, HUB@-N or HUB@N", s)
+	}
+	return name, position{kind, n}, nil
+}
+
+// offset is the position's offset in hub h.
+func (p position) offset(h server.Hub) int64 {
+	switch {
+	case p.kind == "end", p.kind == "oldest" && h.Is("trunc"):
+		return h.Next
+	case p.kind == "back":
+		return max(h.First, h.Next-p.n)
+	case p.kind == "at":
+		return p.n
+	}
+	return h.First
+}
+
+// read copies a hub to standard output. It reads by the offset in the stream,
+// and so knows what it has missed.
+func (a *app) read(ctx context.Context, srv *server.Server, arg string) error {
+	name, pos, err := parsePosition(arg)
+	if err != nil {
+		return err
+	}
+	h, ok, err := srv.Hub(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return srv.HubError(ctx, name, &client.Error{Text: "file does not exist"})
+	}
+	f, err := srv.Open(ctx, "/"+name+"@", client.OREAD)
+	if err != nil {
+		return srv.HubError(ctx, name, err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	// One buffer is filled while the other is written. The goroutine ends
+	// with the hub or with ctx.
+	full := make(chan []byte)
+	free := make(chan []byte, 2)
+	for range 2 {
+		free <- make([]byte, 256<<10)
+	}
+	var readErr error // set before full is closed
+	go func() {
+		defer close(full)
+		readErr = readOn(ctx, f, pos.offset(h), free, full, func(n int64) {
+			fmt.Fprintf(a.stderr, "hub: skipped %d bytes\n", n)
+		})
+	}()
+	for p := range full {
+		if _, err := a.stdout.Write(p); err != nil {
+			return err
+		}
+		free <- p[:cap(p)]
+	}
+	return readErr
+}
+
+// readOn reads a hub from off on, until its end.
+func readOn(ctx context.Context, f *client.File, off int64, free <-chan []byte, full chan<- []byte, skipped func(n int64)) error {
+	for {
+		var p []byte
+		select {
+		case p = <-free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		n, err := f.ReadAtContext(ctx, p, off)
+		for err != nil {
+			first, gone := server.Discarded(err)
+			switch {
+			case errors.Is(err, io.EOF):
+				return nil
+			case !gone:
+				return err
+			}
+			skipped(first - off)
+			off = first
+			n, err = f.ReadAtContext(ctx, p, off)
+		}
+		off += int64(n)
+		select {
+		case full <- p[:n]:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *app) writeCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:               "write HUB",
+		Short:             "copy stdin into a hub, which is made if there is none",
+		Args:              a.exactly(1, "the name of a HUB"),
+		ValidArgsFunction: a.completeHubs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), true, func(ctx context.Context, srv *server.Server) error {
+				return a.write(ctx, srv, args[0])
+			})
+		},
+	}
+}
+
+// writesAhead is how many writes of hub write may be without an answer.
+const writesAhead = 16
+
+// write copies standard input into a hub.
+func (a *app) write(ctx context.Context, srv *server.Server, name string) error {
+	f, err := openOrCreate(ctx, srv, "/"+name)
+	if err != nil {
+		return err
+	}
+	w := f.Writer(writesAhead)
+	copied := make(chan error, 1)
+	go func() { // ends with standard input, or with this process
+		copied <- copyIn(ctx, w, a.stdin)
+	}()
+	select {
+	case err = <-copied:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-srv.Done():
+		return srv.Err()
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func copyIn(ctx context.Context, w *client.PipeWriter, r io.Reader) error {
+	// A write takes effect whole, and what it holds does not mix with others'.
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			if _, err := w.WriteContext(ctx, buf[:n]); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return w.Flush(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("read standard input: %w", err)
+		}
+	}
+}
+
+// openOrCreate opens a hub for writing, and makes it if there is none.
+func openOrCreate(ctx context.Context, srv *server.Server, path string) (*client.File, error) {
+	f, err := srv.Open(ctx, path, client.OWRITE)
+	if !errors.Is(err, client.ErrNotExist) {
+		return f, err
+	}
+	f, err = srv.Create(ctx, path, 0o666, client.OWRITE)
+	if errors.Is(err, client.ErrExist) { // made just now
+		return srv.Open(ctx, path, client.OWRITE)
+	}
+	return f, err
+}
