@@ -130,9 +130,9 @@ func TestProgramThatDoesNotReadHoldsNothingUp(t *testing.T) {
 		paste := lines(1 << 20)
 		in := newKeyboard()
 		s := sh(t, spec, Streams{Stdin: in, Stdout: out}, `
-			trap "echo usr1=yes" USR1
-			stty raw -echo 2>/dev/null; echo ready
-			(trap "" USR1; exec cat "$1") </dev/null &
+			stty raw -echo 2>/dev/null
+			trap "" USR1; cat "$1" </dev/null &
+			trap "echo usr1=yes" USR1; echo ready
 			while ! wait $!; do :; done
 			stty size 2>/dev/null; head -c 1048576 >"$2"`, gate, filepath.Join(dir, "f"))
 		out.after(t, "ready")
@@ -177,7 +177,7 @@ func TestFullTerminalDoesNotHoldTheEnd(t *testing.T) {
 func TestClosedInputIsNoEnd(t *testing.T) {
 	out := newScreen()
 	in := newKeyboard()
-	s := sh(t, Spec{Pipe: true}, Streams{Stdin: in, Stdout: out}, `exec <&-; trap "echo usr1=yes; exit 7" USR1; echo ready; while :; do sleep 1000 & wait; done`)
+	s := sh(t, Spec{Pipe: true}, Streams{Stdin: in, Stdout: out}, `exec <&-; trap "echo usr1=yes; kill $!; exit 7" USR1; sleep 1000 & echo ready; wait`)
 	out.after(t, "ready")
 	in.keys <- "to nobody"
 	if err := s.Signal("USR1"); err != nil {

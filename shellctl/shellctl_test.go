@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -202,10 +200,31 @@ func TestErrorOutputApartOrJoined(t *testing.T) {
 // A process in the background has the terminal or the pipe open for ever.
 func TestLeftoverDoesNotHoldTheEnd(t *testing.T) {
 	both(t, func(t *testing.T, spec Spec) {
+		gate := filepath.Join(t.TempDir(), "gate")
+		if err := unix.Mkfifo(gate, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var s *Shell
+		started := make(chan struct{})
 		out := newScreen()
-		life := newLifeline(t)
-		s := sh(t, spec, Streams{Stdin: newKeyboard(), Stdout: out},
-			`(trap "" HUP; exec sleep 1000 3>"$1") & printf %03000d 7; echo; echo bg=$!; exit 4`, life.path)
+		first := true
+		out.before = func() error {
+			if first {
+				// The rest is written after this read, and waits in the
+				// kernel until the process is no more.
+				first = false
+				<-started
+				if err := os.WriteFile(gate, nil, 0); err != nil {
+					t.Error(err)
+				}
+				<-s.reaped
+			}
+			return nil
+		}
+		s = sh(t, spec, Streams{Stdin: newKeyboard(), Stdout: out}, `
+			(trap "" HUP; exec sleep 1000) & echo bg=$!
+			cat "$1"; printf %03000d 7; exit 4`, gate)
+		close(started)
 		if st := end(t, s); st.Code != 4 {
 			t.Errorf("status %v", st)
 		}
@@ -257,44 +276,4 @@ func TestWaitHeedsItsContext(t *testing.T) {
 	if st, err := s.Wait(ctx); err != context.Canceled {
 		t.Errorf("%v, %v", st, err)
 	}
-}
-
-// What comes in one piece goes on in one piece, and what is short goes at once.
-func TestOutletGathersWhatIsThere(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	var sizes []int
-	o, err := newOutlet(r, sinkFunc(func(p []byte) { sizes = append(sizes, len(p)) }), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.buf = o.buf[:8192]
-	for _, n := range []int{4096, 100, 4096} {
-		w.Write(make([]byte, n))
-	}
-	w.Close()
-	n, err := io.ReadFull(r, o.buf[:1024])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m := o.more(n); m != 8192-1024 {
-		t.Errorf("gathered %d bytes, want all that there is room for", m)
-	}
-	if m := o.more(100); m != 0 {
-		t.Errorf("looked for %d bytes more after a short read", m)
-	}
-	o.run(nil)
-	if !reflect.DeepEqual(sizes, []int{100}) {
-		t.Errorf("writes of %d bytes, want 100", sizes)
-	}
-}
-
-type sinkFunc func([]byte)
-
-func (f sinkFunc) WriteContext(_ context.Context, p []byte) (int, error) {
-	f(p)
-	return len(p), nil
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestResize(t *testing.T) {
@@ -89,6 +91,10 @@ func TestHangupContinues(t *testing.T) {
 	out := newScreen()
 	s := sh(t, Spec{Pipe: true}, Streams{Stdout: out}, `trap "exit 8" HUP; echo ready; kill -STOP $$; while :; do :; done`)
 	out.after(t, "ready")
+	var ws unix.WaitStatus
+	if _, err := unix.Wait4(s.PID(), &ws, unix.WUNTRACED, nil); err != nil || !ws.Stopped() {
+		t.Fatalf("wait for it to stop: %v, %v", ws, err)
+	}
 	s.Kill(time.Hour)
 	if st := end(t, s); st.Code != 8 {
 		t.Errorf("status %v", st)
@@ -98,6 +104,9 @@ func TestHangupContinues(t *testing.T) {
 // Kill reaches who ignores the hangup, and who has a group of its own in the
 // background; Done comes when they had theirs.
 func TestKillEndsTheWholeSession(t *testing.T) {
+	if _, err := sessionPIDs(1); err != nil {
+		t.Skip("this system does not list the processes of a session: ", err)
+	}
 	both(t, func(t *testing.T, spec Spec) {
 		out := newScreen()
 		life := newLifeline(t)
@@ -123,9 +132,14 @@ func TestKillWaitsForWhoSurvivesTheShell(t *testing.T) {
 		s := sh(t, spec, Streams{Stdout: out},
 			`(trap "" HUP; exec 3>"$1"; echo background; exec sleep 1000) & wait`, life.path)
 		out.after(t, "background")
-		s.Kill(10 * time.Millisecond)
+		const grace = 300 * time.Millisecond // more than it has to be quiet
+		start := time.Now()
+		s.Kill(grace)
 		if st := end(t, s); st.Signal != "HUP" {
 			t.Errorf("status %v", st)
+		}
+		if took := time.Since(start); took < grace {
+			t.Errorf("over after %v, before the grace of %v", took, grace)
 		}
 		life.wait(t)
 	})

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -257,6 +258,9 @@ func TestLockHandsOver(t *testing.T) {
 				if !held.TryLock() {
 					t.Error("two hold the lock")
 					return
+				}
+				for range 10 {
+					runtime.Gosched() // let another find the file that we remove
 				}
 				n++
 				held.Unlock()
