@@ -62,6 +62,7 @@ type shell struct {
 	env      []string // what it got besides the server's environment
 	dir      string
 	hosted   bool
+	pipe     bool // no terminal: the size is 0 by 0, and stays
 	started  time.Time
 	stdin    *hubFile
 	stdout   *hubFile
@@ -97,8 +98,11 @@ type shell struct {
 func (fs *FS) newShellLocked(c *tree.Caller, o shellOptions) *shell {
 	s := &shell{
 		fs: fs, name: o.name, owner: c.User, argv: o.argv, env: o.env, dir: o.dir,
-		hosted: o.hosted, started: time.Now(), waitLine: newLines(),
+		hosted: o.hosted, pipe: o.pipe, started: time.Now(), waitLine: newLines(),
 		state: running, rows: o.rows, cols: o.cols, policy: latest,
+	}
+	if s.pipe {
+		s.rows, s.cols = 0, 0
 	}
 	s.stdin = newHubFile(fs, fs.root, s.name+sufStdin, c.User, 0o666, s)
 	s.stdout = newHubFile(fs, fs.root, s.name+sufStdout, c.User, 0o666, s)
@@ -239,7 +243,7 @@ func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
 	}
 	s.proc, s.pid = p, p.PID()
 	s.sayNewLocked()
-	if s.rows != o.rows || s.cols != o.cols {
+	if !s.pipe && (s.rows != o.rows || s.cols != o.cols) {
 		s.resizeLocked()
 	}
 	if s.kills {

@@ -118,7 +118,7 @@ func TestShellOptions(t *testing.T) {
 		"env":  "TERM=dumb\nHUB_SHELL=x\nHUB_SERVER=pool\n'A=b c'\nTERM=vt100\n",
 		"dir":  "/tmp\n",
 		// One line whatever the arguments hold.
-		"status": "x running 101 30 100 0 'cmd -x its ''two\ufffdlines'''\n",
+		"status": "x running 101 0 0 0 'cmd -x its ''two\ufffdlines'''\n",
 	} {
 		if got := s.cat("shell/x/" + name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
