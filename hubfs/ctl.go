@@ -48,9 +48,9 @@ type ctlHandle struct {
 	text textHandle // only the reading lane touches it
 
 	// guarded by fs.mu
-	hosts *shell  // whose process the writer runs; nil: none
+	hosts *shell  // whose process the writer runs; nil: none, or it has ended
 	words lines   // what it is told; set with hosts, and stays
-	read  *cursor // on words; nil: never hosted
+	read  *cursor // on words; nil: it never hosted
 }
 
 // WriteAt does the commands in p.

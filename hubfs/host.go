@@ -27,8 +27,8 @@ func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 	o.hosted = true
 	fs.mu.Lock()
 	defer fs.unlock()
-	if h.hosts != nil {
-		return fmt.Errorf("host: this open of ctl hosts shell %s already: open another: %w", h.hosts.name, tree.ErrBusy)
+	if h.read != nil {
+		return fmt.Errorf("host: this open of ctl has hosted a shell already: open another: %w", tree.ErrBusy)
 	}
 	if s := fs.byName[o.name]; s != nil && s.state == lost && !s.ending && s.mayOwn(h.c) {
 		s.state = running
@@ -58,10 +58,8 @@ func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 // hostedByLocked makes h the host of s, and tells it the size.
 func (s *shell) hostedByLocked(h *ctlHandle) {
 	s.host, h.hosts = h, s
-	if h.read == nil {
-		h.words = newLines()
-		h.read = h.words.reader(hub.FromOldest, "")
-	}
+	h.words = newLines()
+	h.read = h.words.reader(hub.FromOldest, "")
 	s.tellHostLocked(sizeNotice(s.rows, s.cols))
 }
 

@@ -19,7 +19,7 @@ func TestAHostedShell(t *testing.T) {
 		h.read("size 30 90\n")
 		h.waits()
 		events.read("hub new lap1\nhub new lap2\nhub new lap0\nshell new lap 0\n")
-		checkError(t, "host again", h.write("host other"), tree.ErrBusy, "hosts shell lap already")
+		checkError(t, "host again", h.write("host other"), tree.ErrBusy, "has hosted a shell already")
 		h.mustWrite("pid 4242")
 		if got := s.cat("shell/lap/status"); got != "lap running 4242 30 90 0 'bash -l'\n" {
 			t.Errorf("status %q", got)
@@ -59,7 +59,9 @@ func TestAHostedShell(t *testing.T) {
 		checkError(t, "write", out.writeAt("x", 5), nil, "hub lap1 has ended")
 		checkError(t, "exit", h.write("exit 0"), nil, "unknown command")
 
-		// The open can host again, also the same name.
+		// Another open can host the name again.
+		h.close()
+		h = s.openAs(alice, "ctl", tree.OpenRDWR)
 		h.mustWrite("host lap")
 		if got := s.cat("shell/lap/status"); got != "lap running 0 24 80 0 ''\n" {
 			t.Errorf("status %q", got)

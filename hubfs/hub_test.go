@@ -234,7 +234,7 @@ func TestRenameWithinADirectory(t *testing.T) {
 	}{
 		{"d/a", "b", tree.ErrExist},
 		{"d/a", "x/y", tree.ErrInvalid},
-		{"top", "ctl", tree.ErrInvalid},
+		{"top", "ctl", tree.ErrExist},
 		{"top", "sh0", tree.ErrExist},
 		{"top", "d", tree.ErrExist},
 		{"sh0", "free", tree.ErrPermission},

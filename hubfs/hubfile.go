@@ -108,12 +108,14 @@ func (f *hubFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 
 func (f *hubFile) open(c *tree.Caller, mode uint8, at place) (tree.Handle, error) {
 	f.fs.mu.Lock()
-	if !f.linked {
-		f.fs.mu.Unlock()
-		return nil, fmt.Errorf("%s was removed: %w", f.name, tree.ErrNotExist)
+	name, linked := f.name, f.linked
+	if linked {
+		f.opens++
 	}
-	f.opens++
 	f.fs.mu.Unlock()
+	if !linked { // since the caller walked to it
+		return nil, fmt.Errorf("%s was removed: %w", name, tree.ErrNotExist)
+	}
 	return f.handle(c, mode, at), nil
 }
 

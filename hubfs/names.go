@@ -19,12 +19,12 @@ const MaxName = 255
 // grows without end.
 const maxDepth = 16
 
-// taken holds the names at the root that are not free: the tree's own, those
-// that come with later versions among them, so that no hub of today is in
-// their way.
+// taken holds the names at the root that are not free, and whether they are
+// there already: the others come with later versions, and no hub of today is
+// to be in their way.
 var taken = map[string]bool{
-	"ctl": true, "status": true, "stats": true, "events": true,
-	"shell": true, "remote": true,
+	"ctl": true, "status": true, "events": true, "shell": true,
+	"stats": false, "remote": false,
 }
 
 // Files of a shell called NAME, at the root.
@@ -63,9 +63,13 @@ func checkName(name string) error {
 // checkRootName is checkName for a file at the root, where the names of the
 // tree itself are taken.
 func checkRootName(name string) error {
-	if taken[name] {
+	if there, ok := taken[name]; ok {
+		err := tree.ErrInvalid
+		if there {
+			err = tree.ErrExist
+		}
 		names := slices.Sorted(maps.Keys(taken))
-		return fmt.Errorf("name %q is one of the server's own (%s): %w", name, strings.Join(names, ", "), tree.ErrInvalid)
+		return fmt.Errorf("name %q is one of the server's own (%s): %w", name, strings.Join(names, ", "), err)
 	}
 	return checkName(name)
 }

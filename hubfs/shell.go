@@ -206,6 +206,11 @@ func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
 		return err
 	}
 	s := fs.newShellLocked(c, o)
+	// Its streams are open before anybody can type, and miss nothing, in trunc
+	// mode either.
+	in := s.stdin.hub.NewReader(hub.FromOldest, hub.ReaderOptions{Label: fields(s.owner, "shell "+s.name)})
+	out, errs := s.stdout.hub.NewWriter(false), s.stderr.hub.NewWriter(false)
+	s.closeStreams = func() { in.Close(); out.Close(); errs.Close() }
 	// The files are there before the process, which may look for them. Those
 	// of the shell before come back if the start fails.
 	if old != nil {
@@ -215,11 +220,7 @@ func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
 	fs.watchers.Add(1)
 	fs.unlock()
 
-	in := s.stdin.hub.NewReader(hub.FromOldest, hub.ReaderOptions{Label: fields(s.owner, "shell "+s.name)})
-	out, errs := s.stdout.hub.NewWriter(false), s.stderr.hub.NewWriter(false)
-	streams := shellctl.Streams{Stdin: in, Stdout: out, Stderr: errs}
-	s.closeStreams = func() { in.Close(); out.Close(); errs.Close() }
-	p, err := fs.start(o.spec(), streams, fs.log)
+	p, err := fs.start(o.spec(), shellctl.Streams{Stdin: in, Stdout: out, Stderr: errs}, fs.log)
 
 	fs.mu.Lock()
 	if err != nil {
@@ -327,7 +328,7 @@ func (s *shell) seenNow() {
 
 // signal sends a signal to the shell, here or at its host.
 func (s *shell) signal(name string) error {
-	if _, err := shellctl.ParseSignal(name); err != nil {
+	if _, err := shellctl.ParseSignal(clip(name)); err != nil {
 		return err
 	}
 	s.fs.mu.Lock()

@@ -3,6 +3,7 @@ package hubfs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,10 +27,26 @@ func TestWaitAnswersWhenTheOutputHasEnded(t *testing.T) {
 		if err := p.print("last words"); err != nil {
 			t.Fatal(err)
 		}
+		// What they find who are woken by the end of the output, and by wait.
+		seen := ""
+		look := func(when string) func() {
+			return func() {
+				_, ended := s.node("a1").(*hubFile).hub.Ended()
+				seen += fmt.Sprintf("%s: ended %v, %s; ", when, ended, strings.Fields(s.cat("shell/a/status"))[1])
+			}
+		}
+		out.read("last words")
+		for name, f := range map[string]*file{"output": out, "wait": wait} {
+			if _, ready, _ := f.h.(tree.StreamReader).ReadStream(nil, 0, 10, look(name)); ready {
+				t.Fatalf("%s does not wait", name)
+			}
+		}
 		p.exit(statusCode(3))
 		synctest.Wait()
+		if want := "output: ended true, running; wait: ended true, exited; "; seen != want {
+			t.Errorf("seen %s\nwant %s", seen, want)
+		}
 
-		out.read("last words")
 		for _, f := range []*file{out, errs, in} {
 			f.ends()
 		}
