@@ -183,9 +183,9 @@ func (p policy) size(voters []*attachment) (rows, cols int) {
 }
 
 // setSizeLocked sets the size, and tells the process and the attached if it is
-// a new one.
+// a new one. A shell on pipes has none.
 func (s *shell) setSizeLocked(rows, cols int) (isNew bool) {
-	if rows == s.rows && cols == s.cols {
+	if s.pipe || rows == s.rows && cols == s.cols {
 		return false
 	}
 	s.rows, s.cols = rows, cols
