@@ -119,8 +119,9 @@ func Run(ctx context.Context, c Config) error {
 	if ready == nil {
 		ready = func(error) {}
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	// A terminal that goes away is not the end of a server.
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -137,14 +138,22 @@ func Run(ctx context.Context, c Config) error {
 	s.accept(serve)
 	ready(nil)
 
-	why := s.wait(ctx, serve)
+	why := s.wait(ctx, serve, signals)
 	s.log.Info("ending", "why", why)
-	stop() // a second signal ends us at once
 	s.closeListeners()
 	hangup()
 	s.serving.Wait()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
+	go func() { // ends with grace
+		for n := 0; n < 2; n++ { // once more is impatience, twice is meant
+			select {
+			case <-signals:
+			case <-grace.Done():
+			}
+		}
+		cancel()
+	}()
 	return s.fs.Shutdown(grace)
 }
 
@@ -249,12 +258,16 @@ func (s *server) closeListeners() {
 }
 
 // wait waits for a reason to end, and returns it.
-func (s *server) wait(ctx, serve context.Context) (why string) {
+func (s *server) wait(ctx, serve context.Context, signals <-chan os.Signal) (why string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for {
 		idle := s.idle(ctx)
 		select {
+		case sig := <-signals:
+			return sig.String()
 		case <-ctx.Done():
-			return "signal"
+			return ctx.Err().Error()
 		case <-s.fs.Quit():
 			return "quit"
 		case <-idle:

@@ -90,9 +90,9 @@ func (s *screen) overlay(text, prompt string) {
 	if most := max(0, rows-1); len(lines) > most {
 		lines = lines[len(lines)-most:]
 	}
-	b.WriteString("\x1b[m")
-	for i, l := range lines {
-		fmt.Fprintf(&b, "\x1b[%d;1H\x1b[2K%s", i+1, clip(l, cols))
+	b.WriteString("\x1b[m\x1b[H")
+	for _, l := range lines {
+		fmt.Fprintf(&b, "%s\x1b[K\r\n", clip(l, cols))
 	}
 	fmt.Fprintf(&b, "\x1b[%d;1H\x1b[2K%s", rows, clip(prompt, cols-1))
 	io.WriteString(s.out, b.String())
