@@ -32,6 +32,7 @@ func dial(t testing.TB, s *Server, p Peer) *client {
 
 func dialContext(ctx context.Context, t testing.TB, s *Server, p Peer) *client {
 	near, far := net.Pipe()
+	t.Cleanup(func() { near.Close() })
 	c := &client{t: t, conn: near, done: make(chan error, 1)}
 	go func() { c.done <- s.ServeConn(ctx, far, p) }()
 	go c.receive()
