@@ -187,14 +187,13 @@ func (s *session) percent(ctx context.Context, c percent) error {
 	return nil
 }
 
-// allHubs writes a word of /ctl for each hub of the shell.
+// allHubs writes a word of /ctl for each hub of the shell, at once.
 func (s *session) allHubs(ctx context.Context, word string) error {
+	var lines []byte
 	for _, n := range []string{"0", "1", "2"} {
-		if err := s.cfg.Server.Ctl(ctx, word, s.view.name+n); err != nil {
-			return err
-		}
+		lines = append(lines, server.Line(word, s.view.name+n)...)
 	}
-	return nil
+	return s.cfg.Server.WriteFile(ctx, "/ctl", lines)
 }
 
 // termEnv is what a shell that we start should know of our terminal.

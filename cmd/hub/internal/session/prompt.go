@@ -26,7 +26,7 @@ func (p *prompt) feed(b []byte, prefix Prefix) (ended, ok bool, rest []byte) {
 		b = b[n:]
 		switch {
 		case p.anyKey:
-			return true, false, nil
+			return true, false, b
 		case r == '\r' || r == '\n':
 			return true, true, b
 		case lone || r == 0x03 || r == 0x04 && len(p.line) == 0 || prefix != NoPrefix && prefix < ' ' && r == rune(prefix):

@@ -36,3 +36,13 @@ func TestLongPromptShowsItsEnd(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestOneKeyEndsAPageAndTheNextIsNotLost(t *testing.T) {
+	for typed, rest := range map[string]string{" ls": "ls", "\x1b[Als": "ls", "\r": ""} {
+		p := &prompt{anyKey: true}
+		ended, _, got := p.feed([]byte(typed), DefaultPrefix)
+		if !ended || string(got) != rest {
+			t.Errorf("%q: ended %v rest %q", typed, ended, got)
+		}
+	}
+}
