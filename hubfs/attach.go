@@ -68,7 +68,7 @@ func (a *attachment) endLocked() {
 func (s *shell) attach(c *tree.Caller, write bool, rows, cols int) (*attachment, error) {
 	fs := s.fs
 	fs.mu.Lock()
-	defer fs.unlock()
+	defer fs.unlockDone()
 	if fs.closing {
 		return nil, errClosing
 	}
@@ -215,11 +215,14 @@ func (s *shell) resizeLocked() {
 // size is the word of the shell's ctl, said by an attachment or by nobody.
 func (s *shell) size(a *attachment, rows, cols int) error {
 	s.fs.mu.Lock()
-	defer s.fs.unlock()
+	defer s.fs.unlockDone()
 	if err := s.endedLocked(); err != nil {
 		return err
 	}
 	if a == nil {
+		if s.pipe {
+			return fmt.Errorf("shell %s is on pipes and has no size: %w", s.name, tree.ErrInvalid)
+		}
 		s.forced = true
 		s.setSizeLocked(rows, cols)
 		return nil
@@ -260,7 +263,7 @@ func (fs *FS) detachLocked(a *attachment, reason string) {
 // attached.
 func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
 	s.fs.mu.Lock()
-	defer s.fs.unlock()
+	defer s.fs.unlockDone()
 	if len(args) == 0 {
 		if a == nil {
 			return fmt.Errorf("detach: not attached: expected detach ID, detach all or detach others")
@@ -297,7 +300,7 @@ func (s *shell) setPolicy(p string) error {
 		return fmt.Errorf("policy %q: expected %s", clip(p), strings.Join(policies, ", "))
 	}
 	s.fs.mu.Lock()
-	defer s.fs.unlock()
+	defer s.fs.unlockDone()
 	s.policy = policy(p)
 	s.forced = false
 	s.settleSizeLocked()

@@ -58,11 +58,11 @@
 //
 // # Ownership
 //
-// There are two locks. FS.mu guards the tree and all that is in it; no call
+// There is one lock. FS.mu guards the tree and all that is in it; no call
 // leaves the package while it is held, save to make, open and count hubs, which
-// wakes nobody. What must be called out is queued under mu and done under
-// FS.postMu, which keeps the order. The lock order is postMu, mu, then the
-// locks inside package hub.
+// wakes nobody: the lock order is FS.mu, then the locks inside package hub.
+// What must be called out is queued under mu and done with no lock held, by one
+// goroutine at a time, which keeps the order. See post.go.
 //
 // The one goroutine is that which waits for a process; it ends with it, and
 // Shutdown waits for it.

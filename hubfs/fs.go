@@ -73,12 +73,10 @@ type FS struct {
 	paths    atomic.Uint64  // the last qid.path given out
 	watchers sync.WaitGroup // one for each process that runs
 
-	// postMu keeps what is queued by later in order. It is taken before mu.
-	postMu sync.Mutex
-
 	mu sync.Mutex
 	// guarded by mu
 	posts    []func()          // see later
+	posting  bool              // somebody does them
 	nodes    int               // hubs and directories that have a name
 	loose    int               // hubs that have a name and belong to no shell
 	byName   map[string]*shell // shells by name
@@ -195,7 +193,7 @@ func (fs *FS) Shutdown(ctx context.Context) error {
 	for _, s := range fs.byName {
 		s.killLocked()
 	}
-	fs.unlock()
+	fs.unlockDone()
 
 	// Ends when the last process has: its watcher is one of the counted.
 	done := make(chan struct{})
@@ -218,7 +216,7 @@ func (fs *FS) Shutdown(ctx context.Context) error {
 			fs.detachLocked(a, "the server is ending")
 		}
 	}
-	fs.unlock()
+	fs.unlockDone()
 	for _, f := range hubs {
 		if cerr := f.hub.Close(); err == nil {
 			err = cerr

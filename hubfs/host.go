@@ -26,7 +26,7 @@ func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 	}
 	o.hosted = true
 	fs.mu.Lock()
-	defer fs.unlock()
+	defer fs.unlockDone()
 	if h.read != nil {
 		return fmt.Errorf("host: this open of ctl has hosted a shell already: open another: %w", tree.ErrBusy)
 	}
@@ -105,7 +105,7 @@ func hostWords(h *ctlHandle, s *shell) []word {
 		s.end(st)
 		fs := s.fs
 		fs.mu.Lock()
-		defer fs.unlock()
+		defer fs.unlockDone()
 		s.host, h.hosts = nil, nil
 		fs.later(h.words.end)
 		return nil
@@ -117,7 +117,7 @@ func hostWords(h *ctlHandle, s *shell) []word {
 				return errors.New("pid: expected pid N")
 			}
 			s.fs.mu.Lock()
-			defer s.fs.unlock()
+			defer s.fs.unlockDone()
 			s.pid = n
 			return nil
 		}},

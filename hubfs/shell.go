@@ -244,13 +244,13 @@ func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
 	}
 	s.proc, s.pid = p, p.PID()
 	s.sayNewLocked()
-	if !s.pipe && (s.rows != o.rows || s.cols != o.cols) {
+	if !s.pipe && (s.rows != o.rows || s.cols != o.cols) { // said while it started
 		s.resizeLocked()
 	}
 	if s.kills {
 		s.killLocked()
 	}
-	fs.unlock()
+	fs.unlockDone()
 
 	// Ends when the process has, and Shutdown waits for it.
 	go func() {
@@ -269,16 +269,36 @@ func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
 // end ends a shell whose last output is in its hubs. First the hubs end, then
 // the state changes, then those are told who wait.
 func (s *shell) end(st shellctl.Status) {
-	fs := s.fs
-	fs.mu.Lock()
-	if s.ending {
-		fs.mu.Unlock()
-		return
+	s.fs.mu.Lock()
+	mine := s.beginEndLocked()
+	s.fs.mu.Unlock()
+	if mine {
+		s.finish(st)
 	}
-	s.ending = true
-	fs.mu.Unlock()
+}
 
-	text := st.String()
+// endIfLost ends a shell whose host is away: nobody is left to be asked. It
+// counts as hung up.
+func (s *shell) endIfLost() (was bool) {
+	s.fs.mu.Lock()
+	was = s.state == lost
+	mine := was && s.beginEndLocked()
+	s.fs.mu.Unlock()
+	if mine {
+		s.finish(shellctl.Status{Signal: "HUP"})
+	}
+	return was
+}
+
+// beginEndLocked reports whether the caller is the one to call finish.
+func (s *shell) beginEndLocked() bool {
+	mine := !s.ending
+	s.ending = true
+	return mine
+}
+
+func (s *shell) finish(st shellctl.Status) {
+	fs, text := s.fs, st.String()
 	for _, f := range s.hubs() {
 		f.hub.End(text)
 	}
@@ -342,20 +362,17 @@ func (s *shell) signal(name string) error {
 	default:
 		s.fs.later(func() { err = p.Signal(name) })
 	}
-	s.fs.unlock()
+	s.fs.unlockDone()
 	return err
 }
 
-// kill ends the shell, by a hangup and then a kill, and does not wait. One
-// whose host is away ends here and now: nobody is left to be asked.
+// kill ends the shell, by a hangup and then a kill, and does not wait.
 func (s *shell) kill() error {
-	s.fs.mu.Lock()
-	if s.state == lost {
-		s.fs.mu.Unlock()
-		s.end(shellctl.Status{Signal: "HUP"})
+	if s.endIfLost() {
 		return nil
 	}
-	defer s.fs.unlock()
+	s.fs.mu.Lock()
+	defer s.fs.unlockDone()
 	if err := s.endedLocked(); err != nil {
 		return err
 	}
@@ -412,9 +429,8 @@ func (s *shell) removable(c *tree.Caller) error {
 		return fmt.Errorf("only %s, the owner, may remove shell %s: %w", s.owner, s.name, tree.ErrPermission)
 	case state == running:
 		return fmt.Errorf("shell %s is running, kill it first: %w", s.name, tree.ErrBusy)
-	case state == lost:
-		return s.kill()
 	}
+	s.endIfLost()
 	return nil
 }
 

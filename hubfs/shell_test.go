@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -429,6 +430,92 @@ func TestEventsStartAtTheEndAndSkip(t *testing.T) {
 	if got := s.cat("status"); !strings.Contains(got, "reader events alice 'tcp a' ") {
 		t.Errorf("status:\n%s", got)
 	}
+}
+
+// TestAWakeMayComeBack: to wake a reader may run the server's code, which closes
+// handles and removes files. That must not hang, and the order stays.
+func TestAWakeMayComeBack(t *testing.T) {
+	s := newServer(t, Config{})
+	s.mustCreate("a", "b")
+	b := s.open("b", tree.OpenRead)
+	events := s.open("events", tree.OpenRead)
+	again := s.open("events", tree.OpenRead)
+	_, _, err := events.h.(tree.StreamReader).ReadStream(nil, 0, 100, func() {
+		if err := s.node("b").(tree.Remover).Remove(glenda); err != nil {
+			t.Error(err)
+		}
+		b.close()
+		s.mustCreate("c")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ctl("rm a")
+	again.read("hub rm a\nhub rm b\nhub new c\n")
+}
+
+// TestAPanicInAPostHarmsNobodyElse: the server lives on after a panic, and what
+// was to be told is told.
+func TestAPanicInAPostHarmsNobodyElse(t *testing.T) {
+	s := newServer(t, Config{})
+	events := s.open("events", tree.OpenRead)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		s.mu.Lock()
+		s.later(func() { panic("in a wake") })
+		s.sayLocked("hub new", "first")
+		s.unlock()
+	}()
+	s.mustCreate("second")
+	events.read("hub new first\nhub new second\n")
+}
+
+// TestManyAtOnce: everything at the same time, for the race detector, and it
+// comes to an end.
+func TestManyAtOnce(t *testing.T) {
+	s := newServer(t, Config{Size: 100, MaxHubs: 30})
+	var all sync.WaitGroup
+	events := s.open("events", tree.OpenRead)
+	for i := range 8 {
+		all.Go(func() { // ends after its rounds
+			c := &tree.Caller{User: "u", Conn: uint64(i)}
+			name := fmt.Sprint("n", i%4) // two use the same name
+			for range 30 {
+				s.create(c, name)
+				s.ctlAs(c, "shell "+name+"\nfear "+name)
+				s.ctlAs(c, "fear\ncalm\ntrunc\nnotrunc")
+				if n, err := s.walk(c, "shell/"+name+"/ctl"); err == nil {
+					h, _ := n.(tree.File).Open(c, tree.OpenRDWR)
+					f := &file{t: t, h: h}
+					f.write("attach rw 24 80")
+					f.write(fmt.Sprintf("size %d 80\npolicy smallest", 10+i))
+					f.try(0, 100)
+					f.write("detach others\nkill")
+					f.close()
+				}
+				if n, err := s.walk(c, name); err == nil {
+					if h, err := n.(tree.File).Open(c, tree.OpenRDWR); err == nil {
+						f := &file{t: t, h: h}
+						f.write("0123456789")
+						f.try(0, 10)
+						f.close()
+					}
+				}
+				s.cat("status")
+				s.InUse()
+				s.Root().List(c)
+				s.ctlAs(c, "rm "+name)
+				s.ctlAs(c, "rm "+name)
+				s.ctlAs(c, "host "+name)
+			}
+		})
+	}
+	all.Wait()
+	events.try(0, 1<<20)
 }
 
 // TestStatusLines

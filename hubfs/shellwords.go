@@ -135,7 +135,7 @@ func (s *shell) setTitle(title string) error {
 		return fmt.Errorf("title: at most %d bytes without control characters: %w", maxTitle, tree.ErrInvalid)
 	}
 	s.fs.mu.Lock()
-	defer s.fs.unlock()
+	defer s.fs.unlockDone()
 	if s.title == title {
 		return nil
 	}

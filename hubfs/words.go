@@ -105,7 +105,7 @@ func ctlWords(h *ctlHandle) []word {
 func (fs *FS) hubWord(def func(), one func(*hubFile)) func(args []string) error {
 	return func(args []string) error {
 		fs.mu.Lock()
-		defer fs.unlock()
+		defer fs.unlockDone()
 		if len(args) == 0 {
 			def()
 			fs.root.eachHubLocked(func(f *hubFile) { fs.later(func() { one(f) }) })
@@ -142,14 +142,14 @@ func (fs *FS) withHubLocked(path string, do func(*hubFile)) error {
 
 func (fs *FS) withHub(path string, do func(*hubFile)) error {
 	fs.mu.Lock()
-	defer fs.unlock()
+	defer fs.unlockDone()
 	return fs.withHubLocked(path, do)
 }
 
 func (fs *FS) end(args []string) error {
 	path, status := args[0], strings.Join(args[1:], " ")
 	fs.mu.Lock()
-	defer fs.unlock()
+	defer fs.unlockDone()
 	f, err := fs.hubLocked(path)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (fs *FS) end(args []string) error {
 
 func (fs *FS) reopen(args []string) error {
 	fs.mu.Lock()
-	defer fs.unlock()
+	defer fs.unlockDone()
 	f, err := fs.hubLocked(args[0])
 	if err != nil {
 		return err
@@ -230,6 +230,6 @@ func (fs *FS) rm(c *tree.Caller, name string) error {
 	default:
 		err = fmt.Errorf("rm: no shell and no hub %q: %w", clip(name), tree.ErrNotExist)
 	}
-	fs.unlock()
+	fs.unlockDone()
 	return err
 }
