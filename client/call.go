@@ -235,8 +235,8 @@ func (cl *call) wait(ctx context.Context) (finished bool) {
 func (cl *call) join() { cl.wait(context.Background()) }
 
 // disown says that the caller of a read goes away and takes its buffer along.
-// It reports whether the call is still under way; if not, the reply is being
-// copied already, and join is a matter of moments.
+// It reports whether the call is still under way; if not, the reply has begun to
+// come, and its bytes are put into the buffer.
 func (c *Conn) disown(cl *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

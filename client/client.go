@@ -26,9 +26,9 @@
 // end, for half a one would be the end of the connection: against a server
 // that has stopped reading, only Close helps.
 //
-// A request that is given up is flushed (flush(5)). A read returns at once; if
-// the server had taken bytes from a stream for it, they are kept, and the next
-// read of the File returns them. A write waits until the server has said how
+// A request that is given up is flushed (flush(5)). A read returns at once, or
+// with its bytes if they have begun to come; if the server had taken bytes from
+// a stream for it, they are kept, and the next read of the File returns them. A write waits until the server has said how
 // much of it took effect, so that its count is true. A walk or an open that
 // comes too late is undone behind the caller's back.
 //

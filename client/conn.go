@@ -78,7 +78,7 @@ func (c *Conn) version(ctx context.Context, msize uint32) error {
 		return err
 	}
 	if _, err = c.rwc.Write(b); err == nil {
-		b, err = c.frames.next(msize)
+		b, _, err = c.frames.next(msize)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err() // which is why rwc failed

@@ -236,6 +236,83 @@ func TestReadGivenUpLosesNothing(t *testing.T) {
 	}
 }
 
+// A long reply goes past the buffer to where its bytes shall be. However it
+// arrives, and whether or not somebody waits for it, it comes out whole.
+func TestLongRepliesComeInPieces(t *testing.T) {
+	text := strings.Repeat("0123456789abcdef", 400) // 6400 bytes
+	frame := func(m wire.Msg) []byte {
+		return append(wire.AppendRreadHeader(nil, m.Tag, len(text)), text...)
+	}
+	pieces := func(s *script, b []byte, size int) {
+		for len(b) > 0 {
+			n := min(size, len(b))
+			s.raw(b[:n])
+			b = b[n:]
+		}
+	}
+	for _, size := range []int{1, 5, 7, 13, 4096, 4097, 1 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			c, s := dial(t)
+			f := s.open(c, client.OREAD)
+			got := async(func() result { return read(t.Context(), f, 8192) })
+			short := async(func() result {
+				p := make([]byte, 5)
+				n, err := f.ReadAtContext(t.Context(), p, 0)
+				return result{n, string(p[:n]), err}
+			})
+			m, m2 := s.want(wire.Tread), s.want(wire.Tread)
+			if m.Count == 5 {
+				m, m2 = m2, m
+			}
+			// A short reply behind the long one, in the same pieces.
+			b := append(frame(m), wire.AppendRreadHeader(nil, m2.Tag, 5)...)
+			pieces(s, append(b, "short"...), size)
+			if r := <-got; r.data != text || r.err != nil {
+				t.Errorf("in pieces of %d: %d bytes, %v", size, r.n, r.err)
+			}
+			if r := <-short; r.data != "short" || r.err != nil {
+				t.Errorf("in pieces of %d: %+v", size, r)
+			}
+
+			// Given up, and kept.
+			ctx, cancel := context.WithCancel(t.Context())
+			got = async(func() result { return read(ctx, f, 8192) })
+			m = s.want(wire.Tread)
+			synctest.Wait()
+			cancel()
+			<-got
+			fl := s.want(wire.Tflush)
+			pieces(s, frame(m), size)
+			s.reply(fl, wire.Msg{})
+			if r := read(t.Context(), f, 8192); r.data != text || r.err != nil {
+				t.Errorf("kept, in pieces of %d: %d bytes, %v", size, r.n, r.err)
+			}
+
+			// Given up while it comes: returned, for the buffer is in use.
+			ctx, cancel = context.WithCancel(t.Context())
+			got = async(func() result { return read(ctx, f, 8192) })
+			m = s.want(wire.Tread)
+			b = frame(m)
+			s.raw(b[:5000])
+			synctest.Wait()
+			cancel()
+			synctest.Wait()
+			pieces(s, b[5000:], size)
+			if r := <-got; r.data != text || r.err != nil {
+				t.Errorf("while it came, in pieces of %d: %d bytes, %v", size, r.n, r.err)
+			}
+
+			// And cut off.
+			got = async(func() result { return read(t.Context(), f, 8192) })
+			s.raw(frame(s.want(wire.Tread))[:5000])
+			s.conn.Close()
+			if r := <-got; r.n != 0 || !errors.Is(r.err, client.ErrLost) {
+				t.Errorf("cut off: %+v", r)
+			}
+		})
+	}
+}
+
 func TestOffsetCountsBytesReturnedAndNotBytesKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := dial(t)
@@ -274,19 +351,7 @@ func TestCancelRacesWithReply(t *testing.T) {
 		c, s := dial(t)
 		f := s.open(c, client.OREAD)
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { // until the connection ends
-			for {
-				m := s.next()
-				switch m.Type {
-				case 0:
-					return
-				case wire.Tread:
-					s.data(m, "bytes")
-				case wire.Tflush:
-					s.reply(m, wire.Msg{})
-				}
-			}
-		}()
+		go (&liar{conn: s.conn, data: "bytes"}).serve() // until the connection ends
 		got := async(func() result { return read(ctx, f, 5) })
 		cancel()
 		r := <-got

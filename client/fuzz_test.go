@@ -45,7 +45,7 @@ func FuzzServer(f *testing.F) {
 func use(t *testing.T, conn net.Conn) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := client.New(ctx, conn, client.Options{Msize: 4096})
+	c, err := client.New(ctx, conn, client.Options{Msize: 8192})
 	if err != nil {
 		return
 	}
@@ -62,7 +62,7 @@ func use(t *testing.T, conn net.Conn) {
 		}
 		var both sync.WaitGroup
 		both.Go(func() {
-			p := make([]byte, 10)
+			p := make([]byte, 10000)
 			for range 3 {
 				short, cancel := context.WithTimeout(ctx, time.Second)
 				n, err := file.ReadContext(short, p)
@@ -115,6 +115,7 @@ func use(t *testing.T, conn net.Conn) {
 type liar struct {
 	conn net.Conn
 	in   []byte
+	data string // what every read gets, if not ""
 	d    wire.Decoder
 	last wire.Msg
 }
@@ -151,7 +152,11 @@ func (l *liar) byte() byte {
 func (l *liar) answer(m *wire.Msg) bool {
 	switch l.byte() % 9 {
 	case 0: // the truth
-		return l.send(truth(m))
+		r := truth(m)
+		if m.Type == wire.Tread && l.data != "" {
+			r.Data = []byte(l.data)
+		}
+		return l.send(r)
 	case 1: // nothing
 		return true
 	case 2:
@@ -202,8 +207,9 @@ func truth(m *wire.Msg) wire.Msg {
 	case wire.Twalk:
 		r.Wqid = make([]wire.Qid, len(m.Wname))
 	case wire.Tread:
-		r.Data = []byte("0123456789")[:min(m.Count, 10)]
-		if m.Offset > 20 {
+		// Short, long or nothing.
+		r.Data = make([]byte, min(m.Count, []uint32{10, 6000, 0}[m.Offset%3]))
+		if m.Offset > 20000 {
 			r.Data = nil
 		}
 	case wire.Twrite:

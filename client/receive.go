@@ -7,32 +7,50 @@ import (
 	"hubfs/internal/wire"
 )
 
-// A frames reads whole messages. It reads ahead as much as there is, so that
-// many small replies cost one system call.
+// A frames reads messages, ahead as far as its buffer goes, so that many small
+// replies cost one system call.
 type frames struct {
 	r    io.Reader
 	buf  []byte
 	have []byte // read and not yet given out: a part of buf
 }
 
-const readAhead = 64 << 10
+// readAhead is how much is read ahead. An Rread that is longer is read to
+// where its bytes shall go, past the buffer: for large ones the copy would
+// cost more than the second system call does.
+const readAhead = 4 << 10
 
-// next returns the next message, which is valid until the call after. What a
-// message says of its size is judged before memory is taken for it.
-func (f *frames) next(msize uint32) ([]byte, error) {
+// next returns the next message, which is valid until the call after; of a
+// long Rread only the header, and then read has to be called for the rest.
+// What a message says of its size is judged before memory is taken for it.
+func (f *frames) next(msize uint32) (frame []byte, long bool, err error) {
 	if err := f.fill(4); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	size, err := wire.FrameSize(f.have, msize)
 	if err != nil {
-		return nil, broken("%w", err)
+		return nil, false, broken("%w", err)
+	}
+	if err := f.fill(wire.HeaderSize); err != nil {
+		return nil, false, err
+	}
+	if wire.Type(f.have[4]) == wire.Rread && size > readAhead {
+		size, long = wire.RreadHeaderSize, true
 	}
 	if err := f.fill(size); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	frame := f.have[:size:size]
+	frame = f.have[:size:size]
 	f.have = f.have[size:]
-	return frame, nil
+	return frame, long, nil
+}
+
+// read reads len(p) bytes.
+func (f *frames) read(p []byte) error {
+	n := copy(p, f.have)
+	f.have = f.have[n:]
+	_, err := io.ReadFull(f.r, p[n:])
+	return err
 }
 
 // fill reads until have holds at least n bytes.
@@ -40,13 +58,12 @@ func (f *frames) fill(n int) error {
 	if len(f.have) >= n {
 		return nil
 	}
-	if len(f.buf) < n {
-		// Some more than asked for, lest a stream of messages that are just
-		// too large moves each one's beginning about.
-		f.buf = make([]byte, max(readAhead, n+n/4))
+	buf := f.buf
+	if len(buf) < n {
+		buf = make([]byte, max(readAhead, n))
 	}
-	// To the front: mostly nothing, or a few bytes of the next message.
-	f.have = f.buf[:copy(f.buf, f.have)]
+	f.have = buf[:copy(buf, f.have)] // to the front: a few bytes
+	f.buf = buf
 	for len(f.have) < n {
 		m, err := f.r.Read(f.buf[len(f.have):])
 		f.have = f.buf[:len(f.have)+m]
@@ -61,8 +78,12 @@ func (f *frames) fill(n int) error {
 func (c *Conn) receive() {
 	var d wire.Decoder
 	for {
-		frame, err := c.frames.next(c.msize)
-		if err == nil {
+		frame, long, err := c.frames.next(c.msize)
+		switch {
+		case err != nil:
+		case long:
+			err = c.deliverLong(frame)
+		default:
 			err = c.deliver(&d, frame)
 		}
 		if err != nil {
@@ -79,27 +100,54 @@ func (c *Conn) deliver(d *wire.Decoder, frame []byte) error {
 		return broken("%w", err)
 	}
 	t := wire.Type(frame[4])
-	tag := binary.LittleEndian.Uint16(frame[5:])
-	cl, err := c.claim(t, tag)
-	if err != nil || cl == nil {
+	cl, err := c.claim(t, binary.LittleEndian.Uint16(frame[5:]))
+	if err != nil {
 		return err
 	}
-	err = c.answer(d, cl, t, frame)
-	if cl.want == wire.Rclunk || cl.want == wire.Rremove {
+	if t == wire.Rread {
+		var dst []byte
+		if dst, err = cl.room(len(frame) - wire.RreadHeaderSize); err == nil {
+			copy(dst, frame[wire.RreadHeaderSize:])
+		}
+	} else {
+		err = c.answer(d, cl, t, frame)
+	}
+	if cl.want == wire.Rclunk {
 		// Before the caller goes on, and whatever was answered: the fid is
-		// gone even after an error (clunk(5), remove(5)).
+		// gone even after an error (clunk(5)).
 		c.freeFid(cl.fid)
 	}
 	if err != nil {
-		cl.finish(lost(err))
+		err = lost(err)
+	}
+	cl.finish(err)
+	return err
+}
+
+// deliverLong hands the bytes of an Rread, of which only the header was read,
+// to whoever waits for them.
+func (c *Conn) deliverLong(header []byte) error {
+	tag, n, err := wire.RreadHeader(header)
+	if err != nil {
+		return broken("%w", err)
+	}
+	cl, err := c.claim(wire.Rread, tag)
+	if err != nil {
 		return err
 	}
-	cl.finish(nil)
-	return nil
+	dst, err := cl.room(int(n))
+	if err == nil {
+		err = c.frames.read(dst)
+	}
+	if err != nil {
+		err = lost(err)
+	}
+	cl.finish(err)
+	return err
 }
 
 // claim takes the call that waits under the tag for a reply of type t out of
-// the table. It is finished, or will be, if none is returned.
+// the table; whoever claims a call finishes it.
 func (c *Conn) claim(t wire.Type, tag uint16) (*call, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,11 +175,8 @@ func (c *Conn) claim(t wire.Type, tag uint16) (*call, error) {
 	return cl, nil
 }
 
-// answer puts the reply into the call, which nobody else looks at now.
+// answer puts a reply into the call, which nobody else looks at now.
 func (c *Conn) answer(d *wire.Decoder, cl *call, t wire.Type, frame []byte) error {
-	if t == wire.Rread {
-		return cl.read(frame[wire.RreadHeaderSize:])
-	}
 	oldtag := cl.m.Oldtag
 	if err := d.Decode(frame, &cl.m); err != nil {
 		return broken("%w", err)
@@ -149,19 +194,19 @@ func (c *Conn) answer(d *wire.Decoder, cl *call, t wire.Type, frame []byte) erro
 	return nil
 }
 
-// read takes the bytes of an Rread.
-func (cl *call) read(b []byte) error {
-	if len(b) > cl.most {
-		return broken("%d bytes read where %d were asked for", len(b), cl.most)
+// room returns where n bytes of an Rread go.
+func (cl *call) room(n int) ([]byte, error) {
+	if n > cl.most {
+		return nil, broken("%d bytes read where %d were asked for", n, cl.most)
 	}
 	if cl.data == nil {
-		if cap(cl.buf) < len(b) {
-			cl.buf = make([]byte, len(b))
+		if cap(cl.buf) < n {
+			cl.buf = make([]byte, n)
 		}
 		cl.data = cl.buf[:cap(cl.buf)]
 	}
-	cl.data = cl.data[:copy(cl.data, b)]
-	return nil
+	cl.data = cl.data[:n]
+	return cl.data, nil
 }
 
 // flushed says that the server has forgotten the request with the tag, if it
