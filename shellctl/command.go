@@ -7,9 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // command prepares the process of spec. It looks at what can be wrong with the
@@ -27,11 +30,17 @@ func command(spec Spec) (*exec.Cmd, error) {
 			return nil, fmt.Errorf("directory %s: %w", spec.Dir, errors.Unwrap(err))
 		case !fi.IsDir():
 			return nil, fmt.Errorf("not a directory: %s", spec.Dir)
+		case unix.Access(spec.Dir, unix.X_OK) != nil:
+			return nil, fmt.Errorf("directory %s: %w", spec.Dir, unix.EACCES)
 		}
 	}
 	env := spec.Env
 	if env == nil {
 		env = os.Environ()
+	}
+	if filepath.IsAbs(spec.Dir) {
+		// The name that the user gave, which may lead through symbolic links.
+		env = append(slices.Clip(env), "PWD="+spec.Dir)
 	}
 	path, err := lookPath(spec.Argv[0], spec.Dir, env)
 	if err != nil {
@@ -90,10 +99,10 @@ func executable(path string) error {
 	if err != nil {
 		return err
 	}
-	if fi.IsDir() || fi.Mode()&0o111 == 0 {
+	if fi.IsDir() {
 		return fs.ErrPermission
 	}
-	return nil
+	return unix.Access(path, unix.X_OK)
 }
 
 func cannotRun(name string, err error) error {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -121,11 +120,7 @@ func TestPasteArrivesWhole(t *testing.T) {
 // reads at last, nothing is missing.
 func TestProgramThatDoesNotReadHoldsNothingUp(t *testing.T) {
 	both(t, func(t *testing.T, spec Spec) {
-		dir := t.TempDir()
-		gate := filepath.Join(dir, "gate")
-		if err := syscall.Mkfifo(gate, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		gate, file := newFifo(t), filepath.Join(t.TempDir(), "f")
 		out := newScreen()
 		paste := lines(1 << 20)
 		in := newKeyboard()
@@ -134,7 +129,7 @@ func TestProgramThatDoesNotReadHoldsNothingUp(t *testing.T) {
 			trap "" USR1; cat "$1" </dev/null &
 			trap "echo usr1=yes" USR1; echo ready
 			while ! wait $!; do :; done
-			stty size 2>/dev/null; head -c 1048576 >"$2"`, gate, filepath.Join(dir, "f"))
+			stty size 2>/dev/null; head -c 1048576 >"$2"`, gate, file)
 		out.after(t, "ready")
 		in.keys <- paste
 		if err := s.Resize(11, 99); err != nil {
@@ -153,7 +148,7 @@ func TestProgramThatDoesNotReadHoldsNothingUp(t *testing.T) {
 		if !spec.Pipe {
 			out.after(t, "11 99")
 		}
-		got, err := os.ReadFile(filepath.Join(dir, "f"))
+		got, err := os.ReadFile(file)
 		if err != nil || !bytes.Equal(got, []byte(paste)) {
 			t.Errorf("%d bytes arrived of %d (%v)", len(got), len(paste), err)
 		}

@@ -2,9 +2,11 @@ package shellctl
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +28,7 @@ func sessionPIDs(sid int) ([]int, error) {
 		return nil, err
 	}
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		return nil, err // no proc file system, or one that hides our own
+		return nil, err // a directory, but no proc file system
 	}
 	var pids []int
 	for _, name := range names {
@@ -45,4 +47,43 @@ func sessionPIDs(sid int) ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// sessionEnds waits until nobody of the session is left, at most for the time
+// given, and reports whether that is so.
+func (s *Shell) sessionEnds(within time.Duration) bool {
+	for deadline := time.Now().Add(within); ; {
+		pids, err := sessionPIDs(s.pid)
+		if err != nil {
+			return s.groupEnds(time.Until(deadline))
+		}
+		if len(pids) == 0 {
+			return true
+		}
+		// They are not our children, but for one: the kernel tells of their
+		// end all the same. Who is born meanwhile is found in the next round.
+		for _, pid := range pids {
+			if !processEnds(pid, deadline) {
+				return false
+			}
+		}
+	}
+}
+
+// processEnds waits for the end of a process that need not be a child of ours.
+func processEnds(pid int, deadline time.Time) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return true
+	} else if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	for {
+		left := max(0, time.Until(deadline))
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int((left + time.Millisecond - 1).Milliseconds()))
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
 }

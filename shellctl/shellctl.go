@@ -42,7 +42,7 @@ import (
 type Spec struct {
 	Argv []string // the command and its arguments; the command is looked up in Env's PATH
 	Dir  string   // where it starts; "" is our own directory
-	Env  []string // all of its environment; nil is our own
+	Env  []string // all of its environment, but for PWD; nil is our own
 
 	Rows, Cols int // of the terminal; 0 is 24 by 80
 
@@ -57,8 +57,8 @@ type Streams struct {
 	// means the same.
 	Stdin pipes.Source
 
-	// Stdout takes the output, and of a terminal all of it. When a Sink
-	// fails, the process gets a hangup, as if its terminal had gone away, and
+	// Stdout takes the output, of a terminal all of it. It is not nil. When
+	// a Sink fails, the process gets a hangup, as if its terminal had gone away, and
 	// the rest of its output is dropped.
 	Stdout pipes.Sink
 

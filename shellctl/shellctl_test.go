@@ -200,10 +200,7 @@ func TestErrorOutputApartOrJoined(t *testing.T) {
 // A process in the background has the terminal or the pipe open for ever.
 func TestLeftoverDoesNotHoldTheEnd(t *testing.T) {
 	both(t, func(t *testing.T, spec Spec) {
-		gate := filepath.Join(t.TempDir(), "gate")
-		if err := unix.Mkfifo(gate, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		gate := newFifo(t)
 		var s *Shell
 		started := make(chan struct{})
 		out := newScreen()

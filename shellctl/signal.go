@@ -91,29 +91,30 @@ func (s *Shell) Hangup() {
 
 // Kill ends the whole session: Hangup, and KILL for what is left after grace.
 // It does not wait; Done does, so that nothing of a session that was killed
-// outlives it.
+// outlives it. Output still goes to the Sinks: one that takes none keeps Done
+// from coming, and it is its owner's to end that.
 func (s *Shell) Kill(grace time.Duration) {
 	if !s.beginKill() {
 		return // ended, and what the user left behind may stay
 	}
 	s.Hangup()
-	go func() { // ends after grace at the latest; finish waits for it
+	go func() { // ends after grace and afterlife at the latest; wait waits for it
 		defer s.kills.Done()
-		t := time.NewTimer(grace)
-		defer t.Stop()
-		select {
-		case <-s.reaped:
-			if !s.sessionAlive() {
-				return
-			}
-			<-t.C
-		case <-t.C:
+		if s.sessionEnds(grace) {
+			return
 		}
 		s.signalSession(unix.SIGKILL)
+		if !s.sessionEnds(afterlife) {
+			s.log.Warn("processes of the session do not end, or are not ours to kill")
+		}
 	}()
 }
 
-// beginKill enters a kill for which finish will wait, unless it is too late.
+// afterlife is how long we wait for the effect of a KILL. It has one at once,
+// but for who is stuck in the kernel or belongs to another user.
+const afterlife = time.Second
+
+// beginKill enters a kill for which wait will wait, unless it is too late.
 func (s *Shell) beginKill() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,12 +161,17 @@ func (s *Shell) signalGroups(sig syscall.Signal) {
 	unix.Kill(-s.pid, sig)
 }
 
-// sessionAlive reports whether anybody is left of the session, as far as the
-// system tells.
-func (s *Shell) sessionAlive() bool {
-	pids, err := sessionPIDs(s.pid)
-	if err != nil {
-		return unix.Kill(-s.pid, 0) == nil
+// groupEnds waits until the process has been reaped, and then for its group if
+// that has other members, whose end nobody tells us: the time given is theirs.
+func (s *Shell) groupEnds(within time.Duration) bool {
+	t := time.NewTimer(within)
+	defer t.Stop()
+	select {
+	case <-s.reaped:
+		if unix.Kill(-s.pid, 0) == nil {
+			<-t.C
+		}
+	case <-t.C:
 	}
-	return len(pids) > 0
+	return unix.Kill(-s.pid, 0) != nil
 }

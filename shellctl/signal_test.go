@@ -2,6 +2,7 @@ package shellctl
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -101,12 +102,36 @@ func TestHangupContinues(t *testing.T) {
 	}
 }
 
+// Who needs a moment for its end is not kept waiting for the grace of those
+// who want none.
+func TestKillIsOverWhenTheLastHasEnded(t *testing.T) {
+	listsSessions(t)
+	both(t, func(t *testing.T, spec Spec) {
+		out := newScreen()
+		gate := newFifo(t)
+		s := sh(t, spec, Streams{Stdout: out}, `
+			(trap "trap '' HUP; cat $1; exit" HUP
+			sh -c "echo background; exec sleep 1000" & wait) &
+			wait`, gate)
+		out.after(t, "background")
+		s.Kill(time.Hour)
+		<-s.reaped
+		select {
+		case <-s.Done():
+			t.Error("over while a process of the session lives")
+		default:
+		}
+		if err := os.WriteFile(gate, nil, 0); err != nil { // its cat ends
+			t.Fatal(err)
+		}
+		end(t, s)
+	})
+}
+
 // Kill reaches who ignores the hangup, and who has a group of its own in the
 // background; Done comes when they had theirs.
 func TestKillEndsTheWholeSession(t *testing.T) {
-	if _, err := sessionPIDs(1); err != nil {
-		t.Skip("this system does not list the processes of a session: ", err)
-	}
+	listsSessions(t)
 	both(t, func(t *testing.T, spec Spec) {
 		out := newScreen()
 		life := newLifeline(t)
@@ -143,4 +168,11 @@ func TestKillWaitsForWhoSurvivesTheShell(t *testing.T) {
 		}
 		life.wait(t)
 	})
+}
+
+func listsSessions(t *testing.T) {
+	t.Helper()
+	if _, err := sessionPIDs(1); err != nil {
+		t.Skip("this system does not list the processes of a session: ", err)
+	}
 }

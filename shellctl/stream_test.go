@@ -147,6 +147,15 @@ func both(t *testing.T, f func(t *testing.T, spec Spec)) {
 	t.Run("pipes", func(t *testing.T) { f(t, Spec{Pipe: true}) })
 }
 
+func newFifo(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // A lifeline is a fifo on which something can be seen to live: a script that
 // has it open for writing.
 type lifeline struct {
@@ -156,10 +165,7 @@ type lifeline struct {
 
 func newLifeline(t *testing.T) *lifeline {
 	t.Helper()
-	l := &lifeline{path: filepath.Join(t.TempDir(), "fifo")}
-	if err := syscall.Mkfifo(l.path, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	l := &lifeline{path: newFifo(t)}
 	var err error
 	if l.r, err = os.OpenFile(l.path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
 		t.Fatal(err)

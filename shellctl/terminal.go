@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
@@ -44,6 +45,9 @@ func openTerminal(rows, cols int) (_ *terminal, err error) {
 		return nil, fmt.Errorf("open a terminal: %w", err)
 	}
 	t.master = os.NewFile(uintptr(fd), opened.Name())
+	if err := t.master.SetDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("wait for a terminal: %w", err) // not in the poller
+	}
 	if t.raw, err = t.master.SyscallConn(); err != nil {
 		return nil, err
 	}
