@@ -129,6 +129,28 @@ func BenchmarkTwrite(b *testing.B) {
 	}
 }
 
+// BenchmarkPipelined keeps eight reads of 64 KiB in flight.
+func BenchmarkPipelined(b *testing.B) {
+	const size = 64 << 10
+	m := newMem()
+	m.fn("source", func() tree.Handle { return &source{m, make([]byte, size)} })
+	c := newBench(b, &Server{Root: m.root}, socketPair)
+	c.open(b, 1, "source", tree.OpenRead)
+	var reqs [8][]byte
+	for i := range reqs {
+		reqs[i] = encode(b, tread(uint16(i), 1, size))
+		c.Write(reqs[i])
+	}
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.reply(b)
+		c.Write(reqs[i%len(reqs)])
+	}
+	b.StopTimer()
+	c.close()
+}
+
 // BenchmarkEcho is a keystroke's way: a write of one byte on one connection
 // answers the read that waits on another.
 func BenchmarkEcho(b *testing.B) {
@@ -289,7 +311,7 @@ func BenchmarkWaitingReaders(b *testing.B) {
 	}
 	c.Write(all.Bytes())
 	c.rpc(b, wire.Msg{Type: wire.Tstat, Tag: 1, Fid: 0})
-	b.ReportMetric(float64(heap()-before)/readers, "B/reader")
+	each := float64(heap()-before) / readers
 	c.open(b, 1, "source", tree.OpenWrite)
 	req := encode(b, twrite(1, 1, "x"))
 	for b.Loop() { // costs what it costs without them
@@ -297,6 +319,7 @@ func BenchmarkWaitingReaders(b *testing.B) {
 		c.reply(b)
 	}
 	b.StopTimer()
+	b.ReportMetric(each, "B/reader")
 	if n := s.Conns()[0].Waiting; n != readers {
 		b.Errorf("%d wait", n)
 	}

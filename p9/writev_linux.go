@@ -5,9 +5,6 @@ import (
 	"unsafe"
 )
 
-// maxIovecs is how many segments the kernel takes in one call.
-const maxIovecs = 1024
-
 // canTry reports whether writeFD is worth a try.
 func canTry([][]byte) bool { return true }
 
