@@ -40,6 +40,8 @@ func (s *session) key(ctx context.Context, key rune) error {
 	case 'l':
 		return s.choose(ctx)
 	case 'r':
+		ctx, cancel := context.WithTimeout(ctx, serverPatience)
+		defer cancel()
 		return s.trouble(v.redraw(ctx))
 	case 's':
 		text, err := s.statusText(ctx)
@@ -58,7 +60,7 @@ func (s *session) helpText() string {
 	fmt.Fprintf(&b, "After the prefix key, %s:\n", s.cfg.Prefix)
 	for _, l := range []string{
 		"d    detach; the shell goes on",
-		"%    a command, one of those below",
+		"%    a command; help lists them",
 		"n p  the next, the previous shell",
 		"l    choose a shell from a list",
 		"r    redraw",
@@ -67,7 +69,7 @@ func (s *session) helpText() string {
 	} {
 		b.WriteString("  " + l + "\n")
 	}
-	fmt.Fprintf(&b, "  %s again sends itself\n\n%s", s.cfg.Prefix, percentHelp())
+	fmt.Fprintf(&b, "  %s again sends itself\n", s.cfg.Prefix)
 	return b.String()
 }
 

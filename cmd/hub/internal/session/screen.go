@@ -83,16 +83,16 @@ func (s *screen) overlay(text, prompt string) {
 			b.WriteString("\x1b[?1049h")
 		}
 	}
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if text == "" {
-		lines = nil
+	var lines []string
+	for l := range strings.Lines(text) {
+		lines = append(lines, wrap(strings.TrimSuffix(l, "\n"), cols)...)
 	}
 	if most := max(0, rows-1); len(lines) > most {
 		lines = lines[len(lines)-most:]
 	}
 	b.WriteString("\x1b[m\x1b[H")
 	for _, l := range lines {
-		fmt.Fprintf(&b, "%s\x1b[K\r\n", clip(l, cols))
+		b.WriteString(l + "\x1b[K\r\n")
 	}
 	fmt.Fprintf(&b, "\x1b[%d;1H\x1b[2K%s", rows, clip(prompt, cols-1))
 	io.WriteString(s.out, b.String())
@@ -156,4 +156,22 @@ func clip(line string, cols int) string {
 		b.WriteRune(printable(r))
 	}
 	return b.String()
+}
+
+// wrap breaks a line into lines that fit, made harmless, if possible between
+// words.
+func wrap(line string, cols int) (lines []string) {
+	rest := []rune(clip(line, len(line)))
+	for cols > 0 && len(rest) > cols {
+		at := cols
+		for at > 0 && rest[at] != ' ' {
+			at--
+		}
+		if at == 0 {
+			at = cols
+		}
+		lines = append(lines, string(rest[:at]))
+		rest = []rune(strings.TrimLeft(string(rest[at:]), " "))
+	}
+	return append(lines, string(rest))
 }

@@ -228,7 +228,7 @@ func (r reader) Read(p []byte) (int, error) { return r.f.ReadContext(r.ctx, p) }
 func (v *view) copyOut(f *client.File, i int) error {
 	t := v.s.cfg.Terminal
 	w, hub := [...]io.Writer{t.Out, t.Err}[i], v.hubs[i]
-	off, err := v.history(f, hub, v.s.cfg.History, w)
+	off, err := v.history(v.ctx, f, hub, v.s.cfg.History, w)
 	if err != nil {
 		return ignoreCancel(v.ctx, err)
 	}
@@ -265,12 +265,12 @@ func ignoreCancel(ctx context.Context, err error) error {
 
 // history shows the last lines of what the hub retains, and returns the
 // offset at which to go on.
-func (v *view) history(f *client.File, hub server.Hub, lines int, w io.Writer) (off int64, err error) {
+func (v *view) history(ctx context.Context, f *client.File, hub server.Hub, lines int, w io.Writer) (off int64, err error) {
 	var kept []byte
 	from := hub.Next
 	for size := int64(64 << 10); lines != 0 && from > hub.First; size *= 4 {
 		start := max(hub.First, from-size)
-		part, first, err := readRange(v.ctx, f, start, from)
+		part, first, err := readRange(ctx, f, start, from)
 		if err != nil {
 			return 0, err
 		}
@@ -287,7 +287,7 @@ func (v *view) history(f *client.File, hub server.Hub, lines int, w io.Writer) (
 		if v.raw {
 			tail = quiet(tail)
 		}
-		err = v.s.screen.show(v.ctx, w, tail)
+		err = v.s.screen.show(ctx, w, tail)
 	}
 	return hub.Next, err
 }
@@ -381,18 +381,29 @@ func (v *view) redraw(ctx context.Context) error {
 		return nil
 	}
 	if !v.s.screen.inAlternate() {
-		h, ok, err := v.s.cfg.Server.Hub(ctx, v.name+"1")
-		if err != nil {
+		if err := v.showAgain(ctx); err != nil {
 			return err
-		}
-		if ok {
-			v.s.screen.clear()
-			if _, err := v.history(v.out, h, v.rows-1, v.s.cfg.Terminal.Out); err != nil {
-				return err
-			}
 		}
 	}
 	return v.nudge(ctx)
+}
+
+// showAgain clears the screen and shows the last lines of the output.
+func (v *view) showAgain(ctx context.Context) error {
+	h, ok, err := v.s.cfg.Server.Hub(ctx, v.name+"1")
+	if err != nil || !ok {
+		return err
+	}
+	// A file of its own: behind the read that waits for output on v.out, this
+	// one would wait as well.
+	f, err := v.s.cfg.Server.Open(ctx, "/"+v.name+"1@", client.OREAD)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	v.s.screen.clear()
+	_, err = v.history(ctx, f, h, v.rows-1, v.s.cfg.Terminal.Out)
+	return err
 }
 
 // nudge changes the size of the shell's terminal and changes it back.
