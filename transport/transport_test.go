@@ -308,6 +308,18 @@ func TestDirectoryOpenToOthersIsRefused(t *testing.T) {
 	refused("belongs to uid 12345")
 }
 
+func TestMissingRuntimeDirIsNamed(t *testing.T) {
+	dir := filepath.Join(shortDir(t), "gone")
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	a := parse(t, "io")
+	if _, err := Listen(t.Context(), a, ListenOptions{}); err == nil || !strings.Contains(err.Error(), dir+" of $XDG_RUNTIME_DIR does not exist") {
+		t.Errorf("Listen: %v", err)
+	}
+	if _, err := Dial(t.Context(), a); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("Dial: %v", err)
+	}
+}
+
 func TestSocketInTheOpen(t *testing.T) {
 	dir := shortDir(t)
 	a := parse(t, "unix:"+dir+"/made/s")

@@ -125,8 +125,13 @@ func (l *unixListener) Close() error {
 // in which others could put a socket in the place of ours.
 func makeDir(a Addr) error {
 	dir := filepath.Dir(a.Address)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	err := os.Mkdir(dir, 0o700)
+	switch {
+	case err == nil, errors.Is(err, fs.ErrExist):
+	case errors.Is(err, fs.ErrNotExist) && a.Local():
+		return fmt.Errorf("directory %s of $XDG_RUNTIME_DIR does not exist: make it, or unset the variable", filepath.Dir(dir))
+	default:
+		return fmt.Errorf("directory for a socket: %w", err)
 	}
 	if a.Local() {
 		return checkPrivateDir(dir)
