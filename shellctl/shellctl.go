@@ -242,7 +242,12 @@ func (s *Shell) Resize(rows, cols int) error {
 	if s.term == nil {
 		return nil
 	}
-	return s.term.resize(rows, cols)
+	select {
+	case <-s.reaped:
+		return fmt.Errorf("resize: %w", ErrEnded)
+	default:
+		return s.term.resize(rows, cols)
+	}
 }
 
 // Done is closed when the process has ended, its last output has been taken,

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrEnded is the answer to a signal for a process that has ended.
+// ErrEnded is the answer to a signal or a size for a process that has ended.
 var ErrEnded = errors.New("the process has ended")
 
 // ParseSignal reads the name of a signal, in any case: INT, SIGINT, a number,
@@ -83,8 +83,14 @@ func signalError(sig syscall.Signal, err error) error {
 
 // Hangup tells the whole session that its terminal has gone away: background
 // jobs too, and what is stopped is continued so that it can end. It does not
-// wait.
+// wait, and when all is over it does nothing.
 func (s *Shell) Hangup() {
+	s.mu.Lock()
+	finished := s.finished
+	s.mu.Unlock()
+	if finished {
+		return // the session's number may be another's
+	}
 	s.signalSession(unix.SIGHUP)
 	s.signalSession(unix.SIGCONT)
 }

@@ -15,14 +15,17 @@ func TestResize(t *testing.T) {
 	s := sh(t, Spec{Rows: 30, Cols: 100}, Streams{Stdout: out},
 		`stty size; trap "stty size; exit 5" WINCH; echo ready; sleep 1000 & wait`)
 	out.after(t, "ready")
+	if err := s.Resize(0, 80); err == nil || !strings.Contains(err.Error(), "bad size") {
+		t.Errorf("size 0 80: %v", err)
+	}
 	if err := s.Resize(33, 111); err != nil {
 		t.Fatal(err)
 	}
 	if st := end(t, s); st.Code != 5 || out.String() != "30 100\r\nready\r\n33 111\r\n" {
 		t.Errorf("status %v, output %q", st, out)
 	}
-	if err := s.Resize(0, 80); err == nil || !strings.Contains(err.Error(), "bad size") {
-		t.Errorf("size 0 80: %v", err)
+	if err := s.Resize(33, 111); !errors.Is(err, ErrEnded) {
+		t.Errorf("after the end: %v", err)
 	}
 }
 
