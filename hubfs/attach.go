@@ -266,7 +266,7 @@ func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
 	defer s.fs.unlockDone()
 	if len(args) == 0 {
 		if a == nil {
-			return fmt.Errorf("detach: not attached: expected detach ID, detach all or detach others")
+			return malformed("not attached, so say whom")
 		}
 		s.fs.detachLocked(a, "asked for")
 		return nil
@@ -279,7 +279,7 @@ func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
 	default:
 		id, err := strconv.Atoi(who)
 		if err != nil {
-			return fmt.Errorf("detach: %q: expected detach [ID|all|others]", clip(who))
+			return malformed("%q is no ID", clip(who))
 		}
 		chosen = func(b *attachment) bool { return b.id == id }
 		if !slices.ContainsFunc(s.attached, chosen) {
@@ -297,7 +297,7 @@ func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
 // setPolicy is the word of the shell's ctl.
 func (s *shell) setPolicy(p string) error {
 	if !slices.Contains(policies, p) {
-		return fmt.Errorf("policy %q: expected %s", clip(p), strings.Join(policies, ", "))
+		return malformed("no policy %q", clip(p))
 	}
 	s.fs.mu.Lock()
 	defer s.fs.unlockDone()

@@ -416,8 +416,11 @@ func (s *server) waitFor(names ...string) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		r := sh.waitLine.reader(hub.FromOldest, "").r
-		if _, err := r.ReadContext(s.t.Context(), make([]byte, 100)); err != nil {
+		r := sh.waitLine.reader(hub.FromEnd, "").r
+		for err = nil; err == nil; {
+			_, err = r.ReadContext(s.t.Context(), make([]byte, 100))
+		}
+		if !errors.Is(err, hub.ErrEnded) {
 			s.t.Fatal(err)
 		}
 		r.Close()

@@ -1,7 +1,6 @@
 package hubfs
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,7 +21,7 @@ import (
 func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 	o, err := parseShell(args, "s")
 	if err != nil {
-		return fmt.Errorf("host: %w: expected host %s", err, hostUsage)
+		return err
 	}
 	o.hosted = true
 	fs.mu.Lock()
@@ -100,7 +99,7 @@ func hostWords(h *ctlHandle, s *shell) []word {
 	ended := func(line ...string) error {
 		st, err := shellctl.ParseStatus(strings.Join(line, " "))
 		if err != nil {
-			return err
+			return malformed("%v", err)
 		}
 		s.end(st)
 		fs := s.fs
@@ -114,7 +113,7 @@ func hostWords(h *ctlHandle, s *shell) []word {
 		{"pid", "N", "the process of the shell you host", 1, 1, func(args []string) error {
 			n, err := strconv.Atoi(args[0])
 			if err != nil || n < 1 {
-				return errors.New("pid: expected pid N")
+				return malformed("%q is no process", clip(args[0]))
 			}
 			s.fs.mu.Lock()
 			defer s.fs.unlockDone()

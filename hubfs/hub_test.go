@@ -367,6 +367,36 @@ type freeCount struct{ n int }
 
 func (f *freeCount) Free() { f.n++ }
 
+// TestASteadyStreamAllocatesNothingHere: a handle adds nothing to what package
+// hub does for a read and a write.
+func TestASteadyStreamAllocatesNothingHere(t *testing.T) {
+	s := newServer(t, Config{})
+	s.mustCreate("h")
+	r, w := s.open("h", tree.OpenRead).h.(tree.StreamReader), s.open("h", tree.OpenWrite).h.(tree.StreamWriter)
+	data := []byte(strings.Repeat("x", 1000))
+	var pieces []tree.Piece
+	wake := func() {}
+	round := func() {
+		if _, ready, err := w.WriteStream(tree.Piece{Data: data}, 0, wake); !ready || err != nil {
+			t.Fatal(ready, err)
+		}
+		var err error
+		pieces, _, err = r.ReadStream(pieces[:0], 0, 1<<20, wake)
+		if err != nil || len(pieces) == 0 {
+			t.Fatal(err)
+		}
+		for _, p := range pieces {
+			p.Free()
+		}
+	}
+	for range 3000 { // past what the hub retains
+		round()
+	}
+	if n := testing.AllocsPerRun(1000, round); n >= 1 {
+		t.Errorf("%v allocations for a write and a read", n)
+	}
+}
+
 // TestHandlesRefuseWhatTheyWereNotOpenedFor
 func TestHandlesRefuseWhatTheyWereNotOpenedFor(t *testing.T) {
 	s := newServer(t, Config{})

@@ -39,7 +39,7 @@ type shellOptions struct {
 func parseShell(args []string, flags string) (shellOptions, error) {
 	o := shellOptions{rows: defaultRows, cols: defaultCols}
 	fail := func(format string, v ...any) (shellOptions, error) {
-		return shellOptions{}, fmt.Errorf(format, v...)
+		return shellOptions{}, malformed(format, v...)
 	}
 	for len(args) > 0 {
 		arg := args[0]
@@ -78,7 +78,7 @@ func parseShell(args []string, flags string) (shellOptions, error) {
 			o.rows, o.cols, err = parseSize(args[0])
 		}
 		if err != nil {
-			return fail("-s %w", err)
+			return shellOptions{}, err
 		}
 		args = args[1:]
 	}
@@ -92,7 +92,7 @@ func parseShell(args []string, flags string) (shellOptions, error) {
 func parseSize(s string) (rows, cols int, err error) {
 	r, c, ok := strings.Cut(s, "x")
 	if !ok {
-		return 0, 0, fmt.Errorf("%q is not ROWSxCOLS", clip(s))
+		return 0, 0, malformed("%q is not ROWSxCOLS", clip(s))
 	}
 	return parseSides(r, c)
 }
@@ -108,7 +108,7 @@ func parseSides(r, c string) (rows, cols int, err error) {
 func parseSide(what, s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > MaxSide {
-		return 0, fmt.Errorf("%q is not a number of %s from 1 to %d: %w", clip(s), what, MaxSide, tree.ErrInvalid)
+		return 0, malformed("%q is not a number of %s from 1 to %d", clip(s), what, MaxSide)
 	}
 	return n, nil
 }
@@ -117,7 +117,7 @@ func parseSide(what, s string) (int, error) {
 func (fs *FS) shellWord(c *tree.Caller, args []string) error {
 	o, err := parseShell(args, "depsp")
 	if err != nil {
-		return fmt.Errorf("shell: %w: expected shell %s", err, shellUsage)
+		return err
 	}
 	if len(o.argv) == 0 {
 		o.argv = []string{fs.loginShell()}

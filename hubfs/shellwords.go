@@ -84,7 +84,7 @@ func (h *shellCtlHandle) words() []word {
 		{"size", "ROWS COLS", "the size: a vote if attached, else as it is to be", 2, 2, func(args []string) error {
 			rows, cols, err := parseSides(args[0], args[1])
 			if err != nil {
-				return fmt.Errorf("size: %w: expected size ROWS COLS", err)
+				return err
 			}
 			return s.size(h.attachment(), rows, cols)
 		}},
@@ -108,13 +108,12 @@ func (h *shellCtlHandle) words() []word {
 }
 
 func (h *shellCtlHandle) attach(args []string) error {
-	const usage = "expected attach rw|ro ROWS COLS [TERM]"
 	if args[0] != "rw" && args[0] != "ro" {
-		return fmt.Errorf("attach: %q is neither rw nor ro: %s", clip(args[0]), usage)
+		return malformed("%q is neither rw nor ro", clip(args[0]))
 	}
 	rows, cols, err := parseSides(args[1], args[2])
 	if err != nil {
-		return fmt.Errorf("attach: %w: %s", err, usage)
+		return err
 	}
 	if h.attachment() != nil {
 		return errors.New("attach: attached already: open ctl again")

@@ -1,7 +1,9 @@
 package hubfs
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,36 +14,48 @@ import (
 // A word is a command of a ctl file.
 type word struct {
 	name string
-	args string // as an error and a manual show them
-	help string
-	min  int // arguments
-	max  int // -1: any number
+	args string // as a manual shows them
+	help string // what it does
+	min  int    // arguments
+	max  int    // -1: any number
 	do   func(args []string) error
 }
 
-// doWord does the command in line, which is not empty. The error for one that
-// is unknown or malformed says what was expected; then nothing was done.
-func doWord(words []word, line []string) error {
-	name, args := line[0], line[1:]
-	for _, w := range words {
-		if w.name != name {
-			continue
-		}
-		if len(args) < w.min || w.max >= 0 && len(args) > w.max {
-			return w.expected(fmt.Sprintf("%d arguments", len(args)))
-		}
-		return w.do(args)
-	}
-	names := make([]string, len(words))
-	for i, w := range words {
-		names[i] = w.name
-	}
-	return fmt.Errorf("unknown command %q: expected %s", clip(name), strings.Join(names, ", "))
+// A badCommand says what is wrong with a command that is unknown or malformed.
+// Of such a one nothing is done.
+type badCommand string
+
+func (e badCommand) Error() string { return string(e) }
+func (e badCommand) Unwrap() error { return tree.ErrInvalid }
+
+// malformed is the error for arguments that a word cannot take. What was
+// expected instead, doWord adds.
+func malformed(format string, args ...any) error {
+	return badCommand(fmt.Sprintf(format, args...))
 }
 
-// expected is the error for a line with something wrong in it.
-func (w word) expected(wrong string) error {
-	return fmt.Errorf("%s: %s: expected %s", w.name, wrong, strings.TrimSpace(w.name+" "+w.args))
+// doWord does the command in line, which is not empty.
+func doWord(words []word, line []string) error {
+	name, args := line[0], line[1:]
+	i := slices.IndexFunc(words, func(w word) bool { return w.name == name })
+	if i < 0 {
+		names := make([]string, len(words))
+		for i, w := range words {
+			names[i] = w.name
+		}
+		return malformed("unknown command %q: expected %s", clip(name), strings.Join(names, ", "))
+	}
+	w := words[i]
+	err := malformed("%d arguments", len(args))
+	if len(args) >= w.min && (w.max < 0 || len(args) <= w.max) {
+		err = w.do(args)
+	}
+	var bad badCommand
+	if errors.As(err, &bad) {
+		usage := strings.TrimSpace(w.name + " " + w.args)
+		return malformed("%s: %s: expected %s (%s)", w.name, string(bad), usage, w.help)
+	}
+	return err
 }
 
 // ctlWords are the commands of /ctl, as they are for one open of it.
@@ -180,18 +194,18 @@ func (fs *FS) reopen(args []string) error {
 func number(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is not a number of 1 or more", clip(s))
+		return 0, malformed("%q is not a number of 1 or more", clip(s))
 	}
 	return n, nil
 }
 
 func (fs *FS) size(args []string) error {
 	n, err := number(args[1])
-	if err == nil && n > fs.cfg.MaxRetained {
-		err = fmt.Errorf("%d is more than the %d bytes that all hubs may retain", n, fs.cfg.MaxRetained)
-	}
 	if err != nil {
-		return fmt.Errorf("size: %w: expected size HUB BYTES", err)
+		return err
+	}
+	if n > fs.cfg.MaxRetained {
+		return fmt.Errorf("size: %d is more than the %d bytes that all hubs may retain: %w", n, fs.cfg.MaxRetained, tree.ErrLimit)
 	}
 	var set error
 	if err := fs.withHub(args[0], func(f *hubFile) { set = f.hub.SetSize(n) }); err != nil {
@@ -203,7 +217,7 @@ func (fs *FS) size(args []string) error {
 func (fs *FS) limit(args []string) error {
 	n, err := number(args[1])
 	if err != nil {
-		return fmt.Errorf("limit: %w: expected limit HUB BYTES/S", err)
+		return err
 	}
 	l := hub.Limit{BytesPerSecond: n, Reset: fs.cfg.Limit.Reset}
 	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetLimit(l) })

@@ -1,6 +1,9 @@
 package hubfs
 
 import (
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +102,30 @@ func TestAMalformedCommandSaysWhatWasExpected(t *testing.T) {
 	s.ctl("quit")
 	s.ctl("quit\x00")
 	<-s.Quit()
+}
+
+// TestEveryWordIsInTheManual, which scripts are written by.
+func TestEveryWordIsInTheManual(t *testing.T) {
+	manual, err := os.ReadFile("../doc/hubfs.4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, Config{})
+	s.ctl("shell a")
+	ctl := s.open("ctl", tree.OpenRDWR).h.(*ctlHandle)
+	attached := s.open("shell/a/ctl", tree.OpenRDWR).h.(*shellCtlHandle)
+	words := slices.Concat(ctlWords(ctl), hostWords(ctl, nil), attached.words())
+	if len(words) < 20 {
+		t.Errorf("only %d words", len(words))
+	}
+	for _, w := range words {
+		if !regexp.MustCompile(`(?m)Cm ` + w.name + `\b`).Match(manual) {
+			t.Errorf("%s is not in doc/hubfs.4", w.name)
+		}
+		if w.help == "" {
+			t.Errorf("%s has no help", w.name)
+		}
+	}
 }
 
 // TestShellOptions reach the process.
