@@ -172,7 +172,7 @@ func TestFullTerminalDoesNotHoldTheEnd(t *testing.T) {
 func TestClosedInputIsNoEnd(t *testing.T) {
 	out := newScreen()
 	in := newKeyboard()
-	s := sh(t, Spec{Pipe: true}, Streams{Stdin: in, Stdout: out}, `exec <&-; trap "echo usr1=yes; kill $!; exit 7" USR1; sleep 1000 & echo ready; wait`)
+	s := sh(t, Spec{Pipe: true}, Streams{Stdin: in, Stdout: out}, `exec <&-; trap 'echo usr1=yes; kill $!; exit 7' USR1; sleep 1000 & echo ready; wait`)
 	out.after(t, "ready")
 	in.keys <- "to nobody"
 	if err := s.Signal("USR1"); err != nil {
