@@ -68,7 +68,7 @@ func serve(conn net.Conn, msize uint32) {
 func benchFile(b *testing.B) *client.File {
 	ours, theirs := sockets(b)
 	go serve(theirs, client.MaxMsize) // until the connection ends
-	c, err := client.New(context.Background(), ours, client.Options{})
+	c, err := client.New(context.Background(), ours, client.Options{Ordered: true})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,12 +10,14 @@
 // Requests go out in the order in which they were made, and the server answers
 // them in any. The sequential reads of one File (ReadContext) take place one
 // after another, as do its sequential writes (WriteContext); a read and a
-// write, or calls on different Files, never wait for one another. To have
-// several reads or writes of one File under way, use Reader and Writer.
+// write, or calls on different Files, never wait for one another.
 //
-// Opening sends the walk and the open together and so saves a round trip. It
-// takes for granted that the server serves a connection's requests in the
-// order in which they came; with one that does not, it asks once more.
+// 9P lets a server begin requests in any order, too, and there are servers that
+// do. So what depends on an earlier request is sent after its answer, unless
+// Options.Ordered says that this server keeps to the order, as hubfs does. Then
+// an open costs one round trip instead of two, a long write has several
+// messages under way, and so have the PipeReader and the PipeWriter that
+// Reader and Writer make.
 //
 // # Blocking
 //
@@ -71,4 +73,8 @@ type Options struct {
 	Msize uint32 // largest message to ask for; 0: MaxMsize
 	Uname string // who we are
 	Aname string // which tree; "": the usual one
+
+	// Ordered says that the server takes the requests of a connection, or at
+	// least those of one fid, in the order in which they come.
+	Ordered bool
 }

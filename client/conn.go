@@ -13,12 +13,13 @@ import (
 
 // A Conn is one connection to a server, attached to one tree.
 type Conn struct {
-	rwc    io.ReadWriteCloser
-	vector bool          // rwc has a writev
-	msize  uint32        // largest message either side may send
-	root   uint32        // the fid of the attach
-	done   chan struct{} // closed when the connection has ended
-	pool   sync.Pool     // of *call
+	rwc     io.ReadWriteCloser
+	vector  bool          // rwc has a writev
+	ordered bool          // as Options has it
+	msize   uint32        // largest message either side may send
+	root    uint32        // the fid of the attach
+	done    chan struct{} // closed when the connection has ended
+	pool    sync.Pool     // of *call
 
 	// turn is the right to write to rwc: whoever put a value in has it. It may
 	// be held while writing, for ordering writes is its job.
@@ -45,10 +46,11 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 		o.Msize = wire.MaxMsize
 	}
 	c := &Conn{
-		rwc:    rwc,
-		done:   make(chan struct{}),
-		turn:   make(chan struct{}, 1),
-		frames: frames{r: rwc},
+		rwc:     rwc,
+		ordered: o.Ordered,
+		done:    make(chan struct{}),
+		turn:    make(chan struct{}, 1),
+		frames:  frames{r: rwc},
 	}
 	c.pool.New = func() any { return &call{done: make(chan struct{}, 1)} }
 	switch rwc.(type) {

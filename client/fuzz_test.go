@@ -36,16 +36,16 @@ func FuzzServer(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			ours, theirs := net.Pipe()
 			go (&liar{conn: theirs, in: in}).serve() // until the connection ends
-			use(t, ours)
+			use(t, ours, len(in)%4 > 0)
 		})
 	})
 }
 
 // use does with a server what there is to do, for a time.
-func use(t *testing.T, conn net.Conn) {
+func use(t *testing.T, conn net.Conn, ordered bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := client.New(ctx, conn, client.Options{Msize: 8192})
+	c, err := client.New(ctx, conn, client.Options{Msize: 8192, Ordered: ordered})
 	if err != nil {
 		return
 	}

@@ -20,10 +20,11 @@ type PipeWriter struct {
 	idle  chan struct{} // guarded by mu: closed when there are none; nil: nobody asks
 }
 
-// Writer returns a PipeWriter with at most depth writes under way. While it is
-// in use, write to the File through it alone.
+// Writer returns a PipeWriter with at most depth writes under way, or one if
+// the server is not known to be ordered. While it is in use, write to the File
+// through it alone.
 func (f *File) Writer(depth int) *PipeWriter {
-	return &PipeWriter{f: f, depth: make(chan struct{}, max(depth, 1))}
+	return &PipeWriter{f: f, depth: make(chan struct{}, f.c.depth(depth))}
 }
 
 // WriteContext sends p, waiting only if depth writes are under way already,
@@ -155,10 +156,11 @@ type PipeReader struct {
 // size only where so much comes at once.
 const pipeUnit = 64 << 10
 
-// Reader returns a PipeReader with depth reads under way. While it is in use,
-// read the File through it alone, and Close it before reading otherwise.
+// Reader returns a PipeReader with depth reads under way, or one if the server
+// is not known to be ordered. While it is in use, read the File through it
+// alone, and Close it before reading otherwise.
 func (f *File) Reader(depth int) *PipeReader {
-	return &PipeReader{f: f, depth: max(depth, 1)}
+	return &PipeReader{f: f, depth: f.c.depth(depth)}
 }
 
 // ReadContext reads as File.ReadContext does. If ctx ends the wait, the reads

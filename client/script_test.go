@@ -20,23 +20,24 @@ type script struct {
 	d    wire.Decoder
 }
 
-// dial attaches a client to a script. Its files get the fids from 1.
+// dial attaches a client to a script that keeps to the order. The fid of the
+// attach is 0, and most data of a message are 8192 bytes.
 func dial(t *testing.T) (*client.Conn, *script) {
 	t.Helper()
-	return dialSize(t, 8192+wire.IOHDRSZ)
+	return dialWith(t, client.Options{Uname: "rob", Ordered: true})
 }
 
-func dialSize(t *testing.T, msize uint32) (*client.Conn, *script) {
+func dialWith(t *testing.T, o client.Options) (*client.Conn, *script) {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	s := &script{t: t, conn: theirs}
 	go func() { // until the handshake is over
 		m := s.next()
-		s.say(wire.Msg{Type: wire.Rversion, Tag: m.Tag, Msize: msize, Version: wire.Version})
+		s.say(wire.Msg{Type: wire.Rversion, Tag: m.Tag, Msize: 8192 + wire.IOHDRSZ, Version: wire.Version})
 		m = s.next()
 		s.say(wire.Msg{Type: wire.Rattach, Tag: m.Tag, Qid: wire.Qid{Type: wire.QTDIR, Path: 1}})
 	}()
-	c, err := client.New(t.Context(), ours, client.Options{Uname: "rob"})
+	c, err := client.New(t.Context(), ours, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"hubfs/internal/wire"
 )
@@ -11,63 +10,40 @@ import (
 // walk walks a new fid to the file with the names and makes the request m of
 // it, which becomes the reply. It returns the fid; after an error the server
 // knows none, or will not for long.
-func (c *Conn) walk(ctx context.Context, names []string, m *wire.Msg) (uint32, error) {
-	// A server that does not keep to the order could remove the fid before it
-	// has walked it, and no one would know whether it is there.
-	if len(names) <= wire.MaxWalk && m.Type != wire.Tremove {
-		fid, outrun, err := c.walkAtOnce(ctx, names, m)
-		if !outrun {
-			return fid, err
-		}
-	}
-	return c.walkInSteps(ctx, names, m)
-}
-
-// walkAtOnce sends the walk and the request back to back. Should the walk
-// fail, the server does not know the fid, so that the request fails too and
-// has no effect. That would not be so for a way of several walks, where the
-// fid stands halfway between them.
 //
-// It reports outrun if the request failed for want of a fid although the walk
-// arrived: the server does not serve requests in the order in which they come,
-// as it may, and should be asked again in steps.
-func (c *Conn) walkAtOnce(ctx context.Context, names []string, m *wire.Msg) (fid uint32, outrun bool, err error) {
-	if fid, err = c.newFid(); err != nil {
-		return 0, false, err
-	}
-	w, op := c.newWalk(c.root, fid, names), c.newOp(fid, m)
-	if err = c.together(ctx, fid, false, w, op); err == nil {
-		*m = op.m
-		c.freeCall(w)
-		c.freeCall(op)
-		return fid, false, nil
-	}
-	// If it is the server that said no, both calls are ours again.
-	var said *Error
-	outrun = errors.As(err, &said) && w.failure() == nil && strings.Contains(said.Text, "fid")
-	return 0, outrun, err
-}
-
-// walkInSteps sends nothing before the answer to what went before has come.
-func (c *Conn) walkInSteps(ctx context.Context, names []string, m *wire.Msg) (uint32, error) {
+// Where the server keeps to the order, the request goes out with the walk.
+// Should the walk fail, the server does not know the fid, so that the request
+// fails too and has no effect. That would not be so for a way of several
+// walks, where the fid stands halfway in between.
+func (c *Conn) walk(ctx context.Context, names []string, m *wire.Msg) (uint32, error) {
 	fid, err := c.newFid()
 	if err != nil {
 		return 0, err
 	}
-	for from := c.root; from == c.root || len(names) > 0; from = fid {
-		n := min(len(names), wire.MaxWalk)
-		w := c.newWalk(from, fid, names[:n])
-		if err := c.together(ctx, fid, from == fid, w); err != nil {
-			return 0, err
-		}
-		names = names[n:]
-	}
 	op := c.newOp(fid, m)
-	if err := c.together(ctx, fid, true, op); err != nil {
+	if c.ordered && len(names) <= wire.MaxWalk {
+		err = c.together(ctx, fid, false, c.newWalk(c.root, fid, names), op)
+	} else if err = c.walkInSteps(ctx, fid, names); err == nil {
+		err = c.together(ctx, fid, true, op)
+	}
+	if err != nil {
 		return 0, err
 	}
 	*m = op.m
+	c.freeCall(op)
 	return fid, nil
+}
+
+// walkInSteps walks the fid, waiting for each answer before the next step.
+func (c *Conn) walkInSteps(ctx context.Context, fid uint32, names []string) error {
+	for from := c.root; from == c.root || len(names) > 0; from = fid {
+		n := min(len(names), wire.MaxWalk)
+		if err := c.together(ctx, fid, from == fid, c.newWalk(from, fid, names[:n])); err != nil {
+			return err
+		}
+		names = names[n:]
+	}
+	return nil
 }
 
 // newWalk returns a call that walks from one fid to another.

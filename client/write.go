@@ -33,15 +33,16 @@ func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (int, er
 //
 // A server may take less of a Twrite than it was offered, and then what it did
 // not take must come next. So only a Twrite no larger than one that the server
-// has taken whole has others before it or behind it.
+// has taken whole has others before it or behind it, and that only with a
+// server that keeps them in order.
 func (f *File) write(ctx context.Context, p []byte, off uint64) (n int, err error) {
 	if len(p) == 0 {
 		return 0, ctx.Err()
 	}
 	var room [writesAhead]*call
-	under := room[:0] // under way, in order
+	under := room[:0:f.c.depth(writesAhead)] // under way, in order
 	for sent := 0; n < len(p) && err == nil; {
-		for sent < len(p) && len(under) < writesAhead {
+		for sent < len(p) && len(under) < cap(under) {
 			size := min(len(p)-sent, f.unit)
 			if len(under) > 0 && max(size, under[0].most) > f.proven() {
 				break
@@ -84,6 +85,15 @@ func (f *File) write(ctx context.Context, p []byte, off uint64) (n int, err erro
 		return n, err
 	}
 	return n, f.fail("write", err)
+}
+
+// depth returns how many requests of one fid may be under way where n are
+// wanted.
+func (c *Conn) depth(n int) int {
+	if !c.ordered {
+		return 1
+	}
+	return max(n, 1)
 }
 
 // giveUp ends writes that are under way and returns how many bytes they wrote
