@@ -310,4 +310,3 @@ func TestGivenUpOpenLeavesNoFidBehind(t *testing.T) {
 		}
 	})
 }
-
