@@ -382,7 +382,8 @@ func (c *conn) info() ConnInfo {
 	return ConnInfo{ID: c.id, User: c.user, Addr: c.peer.Addr, Fids: c.nfids, Waiting: len(c.tags), Since: c.since}
 }
 
-// trace logs a message, if that is wanted.
+// trace logs a message, if that is wanted. Replies are logged with conn.mu
+// held, so that the lines are in the order of the messages.
 func (c *conn) trace(arrow string, m *wire.Msg) {
 	if c.srv.Trace != nil {
 		c.srv.Trace.Info(arrow+m.String(), "conn", c.id)

@@ -127,6 +127,40 @@ func TestSilentPeerStallsAlone(t *testing.T) {
 	})
 }
 
+// TestSilentPeerIsNotRead: requests that are cheap to make and dear to answer
+// are not read either, once the limit is reached.
+func TestSilentPeerIsNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMem()
+		s := &Server{Root: m.root, Limits: Limits{Replies: 10_000}}
+		near, far := net.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- s.ServeConn(t.Context(), far, Peer{}) }()
+		go func() { // ends at hang-up, for the server does not read all that
+			near.Write(encode(t, wire.Msg{Type: wire.Tversion, Msize: 8192, Version: wire.Version}))
+			near.Write(encode(t, wire.Msg{Type: wire.Tattach, Afid: wire.NoFid, Uname: "silent"}))
+			for range 100_000 {
+				if _, err := near.Write(encode(t, wire.Msg{Type: wire.Tstat})); err != nil {
+					return
+				}
+			}
+			t.Error("the server has read everything")
+		}()
+		synctest.Wait()
+		c := onlyConn(s)
+		c.mu.Lock()
+		queued := c.out.bytes
+		c.mu.Unlock()
+		if queued < 10_000 || queued > 10_200 {
+			t.Errorf("%d bytes are queued", queued)
+		}
+		near.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func onlyConn(s *Server) *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,12 +272,11 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%d connections, want 2", n)
 		}
 		d.hangUp()
+		if n := onlyConn(s).kept; n != 0 {
+			t.Errorf("%d bytes are kept for nothing", n)
+		}
 		c.hangUp()
 		m.checkFreed(t)
-		kept := onlyConn(s)
-		if kept != nil {
-			t.Error("a connection is left")
-		}
 	})
 }
 

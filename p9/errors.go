@@ -74,7 +74,8 @@ func ename(err error, linux bool) string {
 	return err.Error()
 }
 
-// outOfFiles reports whether accepting failed for want of descriptors.
-func outOfFiles(err error) bool {
+// passing reports whether accepting failed for a reason that passes: want of
+// descriptors, or a peer that was gone before it was accepted.
+func passing(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED)
 }

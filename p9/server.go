@@ -47,6 +47,7 @@
 package p9
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -170,8 +171,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, peer func(net.Conn) 
 			wg.Go(func() { s.serveAccepted(ctx, nc, peer) })
 		case ctx.Err() != nil:
 			return nil
-		case outOfFiles(err):
-			// Descriptors come free when some connection ends.
+		case passing(err):
+			// Descriptors come free when some connection ends. Nothing
+			// tells when, so that it takes a timer.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.log().Warn("9p: accept", "err", err, "pause", pause)
 			select {
@@ -199,8 +201,9 @@ func (s *Server) serveAccepted(ctx context.Context, nc net.Conn, peer func(net.C
 
 // ServeConn serves one connection and closes it. It returns when the
 // connection is over and everything that was held for it is free: nil if the
-// peer hung up or ctx was done. Closing rwc must end a Read and a Write that
-// wait. A *net.TCPConn or *net.UnixConn is written to with writev; anything
+// peer hung up or ctx was done. When ctx is done, replies that are queued still
+// go out, for a second, if rwc has SetReadDeadline; else it is closed at once.
+// Closing rwc must end a Read and a Write that wait. A *net.TCPConn or *net.UnixConn is written to with writev; anything
 // else gets one Write for each batch of replies.
 func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) error {
 	c, err := s.newConn(rwc, p)
@@ -278,12 +281,7 @@ func (s *Server) Conns() []ConnInfo {
 	for i, c := range conns {
 		infos[i] = c.info()
 	}
-	slices.SortFunc(infos, func(a, b ConnInfo) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(infos, func(a, b ConnInfo) int { return cmp.Compare(a.ID, b.ID) })
 	return infos
 }
 

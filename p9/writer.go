@@ -102,7 +102,7 @@ func advance(vec [][]byte, n int) [][]byte {
 func (w *writer) write() error {
 	if w.limit != nil {
 		w.limit.SetWriteDeadline(time.Now().Add(w.stall))
-		defer w.limit.SetWriteDeadline(time.Time{}) // or try fails later
+		defer w.limit.SetWriteDeadline(time.Time{}) // or try would fail when it has passed
 	}
 	if w.sock != nil {
 		bufs := net.Buffers(w.rest)
