@@ -168,6 +168,19 @@ func TestNoticesOfAnAttachment(t *testing.T) {
 	}
 }
 
+// TestAShellOnPipesHasNoSize, whoever asks for one.
+func TestAShellOnPipesHasNoSize(t *testing.T) {
+	s := newServer(t, Config{})
+	s.ctl("shell -p a")
+	f := s.open("shell/a/ctl", tree.OpenRDWR)
+	checkError(t, "size", f.write("size 5 5"), tree.ErrInvalid, "shell a is on pipes")
+	f.mustWrite("attach rw 30 90\nsize 31 91")
+	f.read("size 0 0\ndriver yes\n")
+	if got := s.cat("shell/a/status"); got != "a running 101 0 0 1 /bin/sh\n" || s.proc("a").all() != "" {
+		t.Errorf("status %q, the process was told %q", got, s.proc("a").all())
+	}
+}
+
 // TestTheAttachedAreToldOfTheEnd, and leaving afterwards harms nothing.
 func TestTheAttachedAreToldOfTheEnd(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *server) {
@@ -232,7 +245,7 @@ func TestHostileAttachLines(t *testing.T) {
 		"title":                            "expected title TEXT",
 		"title 'a\nexit 0'":                "control characters",
 		"title \x1b]0;x\x07":               "control characters",
-		"title " + strings.Repeat("x", maxTitle+1): "512 bytes",
+		"title " + strings.Repeat("x", maxText+1): "512 bytes",
 		"detach":           "not attached",
 		"detach 7":         "shell a has no client 7",
 		"detach everybody": "expected detach [ID|all|others]",

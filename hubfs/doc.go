@@ -64,6 +64,6 @@
 // What must be called out is queued under mu and done with no lock held, by one
 // goroutine at a time, which keeps the order. See post.go.
 //
-// The one goroutine is that which waits for a process; it ends with it, and
-// Shutdown waits for it.
+// A goroutine waits for each process; it ends with it, and Shutdown waits for
+// it.
 package hubfs

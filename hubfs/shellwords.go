@@ -4,13 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"hubfs/tree"
 )
-
-// maxTitle is how many bytes the title of a shell may have.
-const maxTitle = 512
 
 // A shellCtl is /shell/NAME/ctl.
 type shellCtl struct {
@@ -130,8 +126,8 @@ func (h *shellCtlHandle) attach(args []string) error {
 
 // setTitle is the word of the file.
 func (s *shell) setTitle(title string) error {
-	if len(title) > maxTitle || strings.ContainsFunc(title, unicode.IsControl) {
-		return fmt.Errorf("title: at most %d bytes without control characters: %w", maxTitle, tree.ErrInvalid)
+	if err := checkText(title); err != nil {
+		return err
 	}
 	s.fs.mu.Lock()
 	defer s.fs.unlockDone()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"hubfs/hub"
 	"hubfs/tree"
@@ -162,6 +163,9 @@ func (fs *FS) withHub(path string, do func(*hubFile)) error {
 
 func (fs *FS) end(args []string) error {
 	path, status := args[0], strings.Join(args[1:], " ")
+	if err := checkText(status); err != nil {
+		return err
+	}
 	fs.mu.Lock()
 	defer fs.unlockDone()
 	f, err := fs.hubLocked(path)
@@ -187,6 +191,18 @@ func (fs *FS) reopen(args []string) error {
 		return fmt.Errorf("reopen: %s ended with shell %s: %w", args[0], s.name, tree.ErrInvalid)
 	}
 	fs.later(func() { f.hub.Reopen() })
+	return nil
+}
+
+// maxText is how many bytes a title or a status may have. It must fit into a
+// line that others read.
+const maxText = 512
+
+// checkText says whether s, a title or a status, can be told to others.
+func checkText(s string) error {
+	if len(s) > maxText || strings.ContainsFunc(s, unicode.IsControl) {
+		return malformed("%q: at most %d bytes without control characters", clip(s), maxText)
+	}
 	return nil
 }
 

@@ -55,6 +55,8 @@ func TestAMalformedCommandSaysWhatWasExpected(t *testing.T) {
 		{"fear sh", tree.ErrNotExist, "but a shell: its hubs are sh0, sh1 and sh2"},
 		{"fear ctl", tree.ErrNotExist, "no hub"},
 		{"end", nil, "expected end HUB [STATUS]"},
+		{"end h 'a\nhub new x'", tree.ErrInvalid, "control characters"},
+		{"end h " + strings.Repeat("x", maxText+1), tree.ErrInvalid, "512 bytes"},
 		{"end sh1", tree.ErrBusy, "output of shell sh"},
 		{"reopen", nil, "expected reopen HUB"},
 		{"size h", nil, "expected size HUB BYTES"},
