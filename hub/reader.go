@@ -50,7 +50,7 @@ type Reader struct {
 	closed bool
 	wait   waiter
 
-	// Of the one caller of ReadContext.
+	// Of the one caller of ReadContext or Poll.
 	signal  signal
 	scratch []Piece
 }
@@ -149,16 +149,9 @@ func (r *Reader) ReadContext(ctx context.Context, p []byte) (int, error) {
 			r.CancelRead()
 			return 0, err
 		}
-		out, n, err := r.readInto(p)
-		switch {
-		case err != nil:
-			return 0, err
-		case out == atMark:
-			return 0, io.EOF
-		case out == atEnd:
-			return 0, ErrEnded
-		case out == gotBytes:
-			return n, nil
+		n, ready, err := r.Poll(p, r.signal.send)
+		if ready || err != nil {
+			return n, err
 		}
 		select {
 		case <-r.signal.c: // changed; look again
@@ -167,24 +160,34 @@ func (r *Reader) ReadContext(ctx context.Context, p []byte) (int, error) {
 	}
 }
 
-// readInto is one try of ReadContext. The bytes are copied without the lock.
-func (r *Reader) readInto(p []byte) (out outcome, n int, err error) {
-	pieces, out, err := r.readAtCursor(r.scratch[:0], len(p))
-	for _, piece := range pieces {
+// Poll is ReadContext without the wait. If there is nothing, ready is false
+// and wake will be called as TryRead has it. It is ReadContext's caller's: the
+// two are not used at the same time.
+func (r *Reader) Poll(p []byte, wake func()) (n int, ready bool, err error) {
+	pieces, out, err := r.readAtCursor(r.scratch[:0], len(p), wake)
+	for _, piece := range pieces { // copied without the lock
 		n += copy(p[n:], piece.Data)
 		piece.Free()
 	}
 	clear(pieces)
 	r.scratch = pieces
-	return out, n, err
+	switch {
+	case err != nil:
+		return 0, false, err
+	case out == atMark:
+		return 0, false, io.EOF
+	case out == atEnd:
+		return 0, false, ErrEnded
+	}
+	return n, out == gotBytes, nil
 }
 
-func (r *Reader) readAtCursor(dst []Piece, max int) ([]Piece, outcome, error) {
+func (r *Reader) readAtCursor(dst []Piece, max int, wake func()) ([]Piece, outcome, error) {
 	var ws wakes
 	defer ws.call()
 	r.hub.mu.Lock()
 	defer r.hub.mu.Unlock()
-	return r.readLocked(dst, cursor, max, r.signal.send, &ws)
+	return r.readLocked(dst, cursor, max, wake, &ws)
 }
 
 // CancelRead withdraws a read that waits. It has taken nothing.

@@ -37,6 +37,21 @@ type Source interface {
 	ReadContext(ctx context.Context, p []byte) (int, error)
 }
 
+// A Poller is a Source that can also be asked without waiting. Who has little
+// to do with each piece can do it in the goroutine of whoever wrote it, and
+// saves a keystroke the way through the scheduler.
+//
+// Poll takes what is there, as ReadContext does. If there is nothing, ready is
+// false, and wake will be called once when asking again may have another
+// result: from any goroutine, perhaps before Poll has returned. It must not
+// block. CancelRead withdraws that; a wake that is on its way may still come.
+// ReadContext and Poll are not used at the same time.
+type Poller interface {
+	Source
+	Poll(p []byte, wake func()) (n int, ready bool, err error)
+	CancelRead()
+}
+
 // A Sink is where bytes go.
 //
 // WriteContext takes all of p, in order and not interleaved with another

@@ -3,10 +3,14 @@ package shellctl
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hubfs/pipes"
 )
@@ -40,7 +44,12 @@ func newInlet(src pipes.Source, f *os.File, term *terminal) *inlet {
 // the process go their own way. The kernel takes what fits, and the rest
 // waits here and in the source.
 func (in *inlet) run(log *slog.Logger) {
-	err := pipes.Copy(in.ctx, in, in.src, make([]byte, inputSize), in.eof)
+	var err error
+	if src, ok := in.src.(pipes.Poller); ok {
+		err = in.runFeed(src)
+	} else {
+		err = pipes.Copy(in.ctx, in, in.src, make([]byte, inputSize), in.eof)
+	}
 	if err == nil {
 		err = in.eof() // the stream is complete: the program is told as at a mark
 	}
@@ -67,14 +76,223 @@ func (in *inlet) WriteContext(_ context.Context, p []byte) (int, error) { return
 // eof tells the program that its input has an end here: with the character
 // that means so on a terminal, and by closing a pipe.
 func (in *inlet) eof() error {
+	c, err := in.eofBytes(nil)
+	if err == nil && len(c) > 0 {
+		_, err = in.f.Write(c)
+	}
+	return err
+}
+
+// eofBytes appends to p what tells the program of an end of file on a
+// terminal. A pipe it closes.
+func (in *inlet) eofBytes(p []byte) ([]byte, error) {
 	if in.term == nil {
 		in.f.Close()
-		return errStdinClosed
+		return p, errStdinClosed
 	}
 	c, ok, err := in.term.eofChar()
-	if err != nil || !ok {
+	if ok {
+		p = append(p, c)
+	}
+	return p, err
+}
+
+// A feed copies from a Poller in the goroutine of whoever writes to the
+// stream, as long as the process takes what it is given: a keystroke is at the
+// process before its writer goes on. What the process does not take at once is
+// handed to the goroutine of inlet.run, which waits.
+type feed struct {
+	in  *inlet
+	src pipes.Poller
+	raw syscall.RawConn // of in.f
+	buf []byte
+
+	// rest is handed from whoever copied to run, with the turn. It has room
+	// for one: there is one turn.
+	rest chan []byte
+
+	wake func() // f.woke, made once
+
+	// try is the body of tryWrite, made once; the others are its parameter and
+	// results. All are those of whoever has the turn.
+	try    func(fd uintptr) bool
+	tryBuf []byte
+	tryN   int
+	tryErr error
+
+	mu    sync.Mutex
+	turn  bool          // somebody copies; guarded by mu
+	again bool          // a wake came meanwhile; guarded by mu
+	over  bool          // nobody may copy any more; guarded by mu
+	err   error         // why, nil at the end of the stream; guarded by mu
+	ended chan struct{} // closed when over is set
+	freed chan struct{} // closed when the turn ends after stop; nil: not stopped; guarded by mu
+}
+
+// runFeed copies until the source is complete or the context is done. When it
+// returns, nothing is copied any more.
+func (in *inlet) runFeed(src pipes.Poller) error {
+	raw, err := in.f.SyscallConn()
+	if err != nil {
 		return err
 	}
-	_, err = in.f.Write([]byte{c})
-	return err
+	f := &feed{
+		in: in, src: src, raw: raw, buf: make([]byte, inputSize),
+		rest: make(chan []byte, 1), ended: make(chan struct{}),
+	}
+	f.wake = f.woke
+	f.try = func(fd uintptr) bool {
+		f.tryN, f.tryErr = unix.Write(int(fd), f.tryBuf)
+		return true // whatever it took: do not wait
+	}
+	f.woke()
+	for {
+		select {
+		case rest := <-f.rest:
+			if _, err := in.f.Write(rest); err != nil {
+				f.end(err)
+			} else {
+				f.copy()
+			}
+		case <-f.ended:
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.err
+		case <-in.ctx.Done():
+			f.stop()
+			return in.ctx.Err()
+		}
+	}
+}
+
+// woke is called when the source may have something.
+func (f *feed) woke() {
+	f.mu.Lock()
+	if f.turn || f.over {
+		f.again = true // whoever copies looks once more
+		f.mu.Unlock()
+		return
+	}
+	f.turn = true
+	f.mu.Unlock()
+	f.copy()
+}
+
+// copy copies what there is. The caller has the turn, and gives it up.
+func (f *feed) copy() {
+	for {
+		if err := f.in.ctx.Err(); err != nil {
+			f.end(err) // stop waits for us, and more may come for ever
+			return
+		}
+		n, ready, err := f.src.Poll(f.buf, f.wake)
+		p := f.buf[:n]
+		switch {
+		case err == io.EOF:
+			if p, err = f.in.eofBytes(f.buf[:0]); err != nil {
+				f.end(err)
+				return
+			}
+		case pipes.IsEnded(err):
+			f.end(nil)
+			return
+		case err != nil:
+			f.end(err)
+			return
+		case !ready:
+			if f.yield() {
+				continue
+			}
+			return
+		}
+		for len(p) > 0 {
+			n, err := f.tryWrite(p)
+			if p = p[n:]; err != nil {
+				f.end(err)
+				return
+			}
+			if n == 0 {
+				f.rest <- p
+				return
+			}
+		}
+	}
+}
+
+// tryWrite writes what the process takes without waiting: 0 if nothing.
+func (f *feed) tryWrite(p []byte) (int, error) {
+	f.tryBuf = p
+	if err := f.raw.Write(f.try); err != nil {
+		return 0, err
+	}
+	switch f.tryErr {
+	case nil:
+		return f.tryN, nil
+	case unix.EAGAIN:
+		return 0, nil
+	case unix.EINTR:
+		return f.tryWrite(p)
+	}
+	return 0, os.NewSyscallError("write", f.tryErr)
+}
+
+// yield gives the turn up, or reports that there is more to do.
+func (f *feed) yield() (more bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.again && !f.over {
+		f.again = false
+		return true
+	}
+	f.leaveLocked()
+	return false
+}
+
+func (f *feed) leaveLocked() {
+	f.turn = false
+	if f.freed != nil {
+		close(f.freed)
+		f.freed = nil
+	}
+}
+
+// end gives the turn up for good.
+func (f *feed) end(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.over {
+		f.over = true
+		f.err = err
+		close(f.ended)
+	}
+	f.leaveLocked()
+}
+
+// stop takes the turn away for good, and waits for whoever has it: not long,
+// for nobody but run waits with it. run calls it.
+func (f *feed) stop() {
+	f.mu.Lock()
+	if !f.over {
+		f.over = true
+		close(f.ended)
+	}
+	var freed chan struct{}
+	select {
+	case <-f.rest: // handed to us
+	default:
+		if f.turn {
+			freed = make(chan struct{})
+			f.freed = freed
+		}
+	}
+	f.mu.Unlock()
+	for freed != nil {
+		select {
+		case <-f.rest: // handed to us after all
+			freed = nil
+		case <-freed:
+			freed = nil
+		}
+	}
+	f.src.CancelRead()
 }

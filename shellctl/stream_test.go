@@ -11,6 +11,9 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"hubfs/pipes"
 )
 
 // A screen is a Sink that remembers what it took, and lets a test wait for it.
@@ -75,32 +78,82 @@ func (s *screen) after(t *testing.T, text string) string {
 	}
 }
 
-// A keyboard is a Source that a test types on: strings, and errors for the
+// A keyboard is a Poller that a test types on: strings, and errors for the
 // marks.
 type keyboard struct {
-	keys chan any
-	rest []byte
+	keys   chan any
+	rest   []byte
+	held   chan any      // a key that came while Poll's caller waited
+	cancel chan struct{} // closed by CancelRead
 }
 
 func newKeyboard(keys ...any) *keyboard {
-	k := &keyboard{keys: make(chan any, 100)}
+	k := keyboardOf(100)
 	for _, key := range keys {
 		k.keys <- key
 	}
 	return k
 }
 
+func keyboardOf(n int) *keyboard {
+	return &keyboard{keys: make(chan any, n), held: make(chan any, 1), cancel: make(chan struct{})}
+}
+
+// plain hides that a keyboard is more than a Source.
+func plain(k *keyboard) pipes.Source { return struct{ pipes.Source }{k} }
+
+// feeds runs a test on a keyboard that can be polled, and on one that cannot.
+func feeds(t *testing.T, f func(t *testing.T, source func(*keyboard) pipes.Source)) {
+	t.Run("polled", func(t *testing.T) { f(t, func(k *keyboard) pipes.Source { return k }) })
+	t.Run("read", func(t *testing.T) { f(t, plain) })
+}
+
 func (k *keyboard) ReadContext(ctx context.Context, p []byte) (int, error) {
+	if len(k.rest) > 0 {
+		return k.take(p, nil)
+	}
+	select {
+	case key := <-k.keys:
+		return k.take(p, key)
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func (k *keyboard) Poll(p []byte, wake func()) (int, bool, error) {
+	var key any
 	if len(k.rest) == 0 {
 		select {
-		case key := <-k.keys:
-			if err, ok := key.(error); ok {
-				return 0, err
+		case key = <-k.held:
+		default:
+			select {
+			case key = <-k.keys:
+			default:
+				go func() { // ends with the next key, or with the shell
+					select {
+					case key := <-k.keys:
+						k.held <- key
+						wake()
+					case <-k.cancel:
+					}
+				}()
+				return 0, false, nil
 			}
-			k.rest = []byte(key.(string))
-		case <-ctx.Done():
-			return 0, ctx.Err()
 		}
+	}
+	n, err := k.take(p, key)
+	return n, err == nil, err
+}
+
+func (k *keyboard) CancelRead() { close(k.cancel) }
+
+// take puts a key into p, or what was left of the one before.
+func (k *keyboard) take(p []byte, key any) (int, error) {
+	switch key := key.(type) {
+	case error:
+		return 0, key
+	case string:
+		k.rest = []byte(key)
 	}
 	n := copy(p, k.rest)
 	k.rest = k.rest[n:]
@@ -197,11 +250,11 @@ func openFiles(t *testing.T) int {
 // gone, and reports those that stay.
 func goroutinesDownTo(t *testing.T, n int) {
 	t.Helper()
-	for range 10000 {
+	// A goroutine that has said it is done still has to return.
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); runtime.Gosched() {
 		if runtime.NumGoroutine() <= n {
 			return
 		}
-		runtime.Gosched()
 	}
 	buf := make([]byte, 1<<16)
 	t.Errorf("%d goroutines, want %d:\n%s", runtime.NumGoroutine(), n, buf[:runtime.Stack(buf, true)])
