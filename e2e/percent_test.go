@@ -53,8 +53,8 @@ func TestPercentRemoteAttachList(t *testing.T) {
 	term.Expect("in-work-2")
 
 	percent(term, "list")
-	term.ExpectMatch(`far[^\n]*running`)
-	term.ExpectMatch(`work[^\n]*running`)
+	term.ExpectMatch(`far[^\n]*?running`)
+	term.ExpectMatch(`work[^\n]*?running`)
 	term.Type(" ")
 	percent(term, "attach nosuch")
 	term.Expect(`no shell "nosuch"`)
@@ -107,7 +107,7 @@ func TestPercentLocalLendsAShell(t *testing.T) {
 // line, and % means nothing elsewhere.
 func TestPercentAtALineOfItsOwn(t *testing.T) {
 	w := newWorld(t)
-	w.want("new", "--pipe", "p", "--", "sh", "-c", `echo err-$((1+1)) >&2; while read line; do echo "got $line"; done; echo after-$((1+1)); cat`)
+	w.want("new", "--pipe", "p", "--", "sh", "-c", `echo err-$((1+1)) >&2; while read line; do echo "got $line"; done; echo after-$((1+1)); exit 9`)
 	term := w.terminal("attach", "p")
 	term.Expect("err-2")
 	if term.Raw() {
@@ -126,12 +126,14 @@ func TestPercentAtALineOfItsOwn(t *testing.T) {
 	term.ExpectMatch(`\bp\b.*default`)
 	term.Type("%help\n")
 	term.Expect("%notrunc")
-	term.Type("%eof\n")
-	term.Expect("after-2")
-	term.Type("on\n")
-	term.Expect("on\r\non\r\n") // the terminal's echo, and cat's
 	term.Type("%detach\n")
 	term.Exits(0)
+
+	again := w.terminal("attach", "p")
+	again.Expect("got %nosuch thing") // the history
+	again.Type("%eof\n")
+	again.Expect("after-2")
+	again.Exits(9)
 }
 
 func TestPercentModes(t *testing.T) {
@@ -158,6 +160,9 @@ func TestPercentModes(t *testing.T) {
 
 	// Frozen, the hub is a plain file, with an end.
 	percent(term, "freeze")
+	percent(term, "list") // is done after it, and says so
+	term.ExpectMatch(`work1\s+\S*frozen`)
+	term.Type(" ")
 	frozen := w.reader("work1")
 	frozen.until("one-1001")
 	frozen.exits(0)

@@ -58,6 +58,32 @@ func TestOvertakenReaderIsTold(t *testing.T) {
 	}
 }
 
+// TestFearfulWriterWaits: the same, with a writer that waits for its reader.
+func TestFearfulWriterWaits(t *testing.T) {
+	text := strings.Repeat("0123456789abcde\n", 1<<20/16)
+	w := newWorld(t)
+	w.hubInput("begin\n", "write", "busy")
+	w.want("ctl", "size", "busy", "65536")
+	w.want("ctl", "fear", "busy")
+	r := w.reader("busy")
+	r.line("begin")
+	writer := w.command("hub", "write", "busy")
+	writer.Stdin = strings.NewReader(text)
+	if err := writer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range strings.Count(text, "\n") {
+		r.line("0123456789abcde")
+	}
+	if err := writer.Wait(); err != nil {
+		t.Error(err)
+	}
+	w.want("ctl", "end", "busy")
+	if rest := r.exits(0); rest != "" || r.said.String() != "" {
+		t.Errorf("%q after the end, and said %q", rest, &r.said)
+	}
+}
+
 // A follower is a hub read in the background, a line at a time.
 type follower struct {
 	w     *world

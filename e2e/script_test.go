@@ -106,10 +106,10 @@ var scriptCmds = map[string]func(ts *testscript.TestScript, neg bool, args []str
 		ts.Setenv("SERVER_PID", strconv.Itoa(scriptWorld(ts).serve(args...).cmd.Process.Pid))
 	},
 
-	// stop SIGNAL CODE: signal the server that serve started; it exits with CODE.
-	"stop": func(ts *testscript.TestScript, neg bool, args []string) {
+	// halt SIGNAL CODE: signal the server that serve started; it exits with CODE.
+	"halt": func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) != 2 {
-			ts.Fatalf("usage: stop SIGNAL CODE")
+			ts.Fatalf("usage: halt SIGNAL CODE")
 		}
 		want, err := strconv.Atoi(args[1])
 		ts.Check(err)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -67,10 +68,10 @@ func (w *world) tryServe(args ...string) (*server, string) {
 // said is what the server wrote to its standard error.
 func (s *server) said() string { return s.log.String() }
 
-// signal sends a signal by its name: TERM, KILL.
+// signal sends a signal by its name, TERM or KILL, if the server still runs.
 func (s *server) signal(name string) {
 	s.w.tb.Helper()
-	if err := s.cmd.Process.Signal(unix.SignalNum("SIG" + name)); err != nil {
+	if err := s.cmd.Process.Signal(unix.SignalNum("SIG" + name)); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		s.w.tb.Fatalf("hubfs: SIG%s: %v", name, err)
 	}
 }
