@@ -176,7 +176,7 @@ func TestThirdPartyClientSharesAShell(t *testing.T) {
 	term.Expect("script-1002")
 
 	wait := w.open(w.mount(), "shell/work/wait")
-	w.write(fs, "work0", `sh -c 'trap "echo note-$((1+1)); exit" INT; echo armed-$((1+1)); while :; do sleep 1000; done'`+"\n")
+	w.write(fs, "work0", `sh -c 'sleep 1000 & trap "kill $!; echo note-$((1+1)); exit" INT; echo armed-$((1+1)); wait'`+"\n")
 	out.expect("armed-2")
 	w.write(fs, "work0.note", "interrupt")
 	out.expect("note-2")
