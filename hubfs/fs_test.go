@@ -173,8 +173,11 @@ func TestAWakeMayComeBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ctl("rm a")
-	again.read("hub rm a\nhub rm b\nhub new c\n")
+	to := "z" // tells two things, and the wake comes between them
+	if err := s.node("a").(tree.Changer).Change(glenda, tree.Change{Name: &to}); err != nil {
+		t.Fatal(err)
+	}
+	again.read("hub rm a\nhub new z\nhub rm b\nhub new c\n")
 }
 
 // TestAPanicInAPostHarmsNobodyElse: the server lives on after a panic, and what
