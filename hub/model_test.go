@@ -10,13 +10,13 @@ import (
 // A model is what a Hub must be: all the bytes there ever were, a few numbers,
 // and the laws of the package doc written down without a thought of speed.
 type model struct {
-	all                                []byte
-	first, size                        int64
-	input, fear, trunc, frozen, ended  bool
-	readers                            []*modelReader
-	queue                              []*modelWriter // who waits, in order
-	lostByClosed                       int64
-	budgetMax, budgetOthers, nextStart int64
+	all                               []byte
+	first, size                       int64
+	input, fear, trunc, frozen, ended bool
+	readers                           []*modelReader
+	queue                             []*modelWriter // who waits, in order
+	lostByClosed                      int64
+	budgetMax, budgetOthers           int64
 }
 
 type modelReader struct {

@@ -22,7 +22,6 @@ type client struct {
 	mu      sync.Mutex
 	replies []wire.Msg // guarded by mu; not yet taken
 	closed  bool       // guarded by mu; the server hung up
-	quiet   bool       // guarded by mu; replies are not read
 }
 
 // dial starts a server on one end of a pipe and returns a client at the other.

@@ -156,7 +156,7 @@ func (c *conn) message(frame []byte) error {
 		if m.Type == wire.Tflush && err == errDupTag {
 			// flush(5): "the server ... never an Rerror", and an Rflush
 			// would be taken for the answer to something else.
-			return fmt.Errorf("Tflush tag %d: %w", m.Tag, err)
+			return fmt.Errorf("tag %d of a Tflush: %w", m.Tag, err)
 		}
 		c.error(m.Tag, err, nil)
 		return nil

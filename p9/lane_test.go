@@ -358,7 +358,6 @@ type loose struct {
 	tries  int    // guarded by mu
 	ready  int    // guarded by mu; the try that is answered
 	inside bool   // wake before ReadStream returns
-	keep   bool   // CancelRead does not withdraw
 }
 
 func (h *loose) ReadStream(dst []tree.Piece, off int64, max int, wake func()) ([]tree.Piece, bool, error) {

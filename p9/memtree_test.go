@@ -196,7 +196,6 @@ type memStream struct {
 	data    []byte                 // guarded by mu; only appended to
 	ended   bool                   // guarded by mu
 	shut    bool                   // guarded by mu; writers wait
-	forget  bool                   // guarded by mu; data is not kept (for benchmarks)
 	waiting map[*streamWait]func() // guarded by mu
 	order   []*streamWait          // guarded by mu; of arrival
 }
