@@ -100,7 +100,7 @@ func TestRealNote(t *testing.T) {
 // TestRealKillOfAFrozenShell: what it still has to say is lost, and it ends.
 func TestRealKillOfAFrozenShell(t *testing.T) {
 	s := realServer(t)
-	s.ctl("shell w -- /bin/sh -c 'echo ready; trap \"\" HUP; while :; do echo y; done'")
+	s.ctl("shell w -- /bin/sh -c 'trap \"\" HUP; echo ready; while :; do echo y; done'")
 	s.output("w1", "ready")
 	s.ctl("freeze w1\nkill w")
 	s.waitFor("w")
