@@ -63,6 +63,25 @@ func (h *Hub) Status() Status {
 	return s
 }
 
+// Length returns how long the hub is as a plain file: what it retains if it is
+// frozen or has ended, and 0 for a stream that lives. It costs the same
+// whatever the number of readers.
+func (h *Hub) Length() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.frozen || h.ended {
+		return h.next - h.first
+	}
+	return 0
+}
+
+// Modified returns the time of the last append, or of New.
+func (h *Hub) Modified() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.modified
+}
+
 // Ended returns the status given to End, and whether the stream is complete.
 func (h *Hub) Ended() (status string, ok bool) {
 	h.mu.Lock()

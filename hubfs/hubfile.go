@@ -91,13 +91,8 @@ func (f *hubFile) pathName() string {
 // ended it is a plain file.
 func (f *hubFile) Stat() tree.Info {
 	info := f.meta.Stat()
-	st := f.hub.Status()
-	if !st.Modified.IsZero() {
-		info.Mtime = st.Modified
-	}
-	if st.Frozen || st.Ended {
-		info.Length = st.Next - st.First
-	}
+	info.Mtime = f.hub.Modified()
+	info.Length = f.hub.Length()
 	return info
 }
 
