@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -77,6 +78,8 @@ func run(args []string) int {
 func (a *app) run(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
+	// To attach is to be quick: what it does not need is not made.
+	root.CompletionOptions.DisableDefaultCmd = !slices.Contains(args, "completion") && !slices.Contains(args, "help")
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	err := root.Execute()
@@ -104,7 +107,6 @@ func (a *app) root() *cobra.Command {
 			return a.attach(cmd.Context(), name, o, true)
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = false
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err: err, hint: helpFor(cmd)}
 	})

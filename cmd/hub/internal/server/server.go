@@ -49,7 +49,7 @@ func Connect(ctx context.Context, a transport.Addr, start []string) (*Server, er
 		if err != nil {
 			return nil, connectError(a, start, err)
 		}
-		conn, err := client.New(ctx, c, client.Options{Uname: userName()})
+		conn, err := client.New(ctx, c, client.Options{Ordered: true, Uname: userName()})
 		if err == nil {
 			return &Server{conn, a}, nil
 		}

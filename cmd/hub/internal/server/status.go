@@ -3,12 +3,16 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"hubfs/client"
 )
 
 // A Shell is what a server says of one.
@@ -99,6 +103,50 @@ func (s *Server) Shell(ctx context.Context, name string) (Shell, error) {
 		return Shell{}, s.ShellError(ctx, name, err)
 	}
 	return parseShell(splitFields(strings.TrimSpace(string(data))))
+}
+
+// ShellAndHubs reads the status of a shell and of its hubs NAME0, NAME1 and
+// NAME2. It is what a session begins with, and so reads /status only as far as
+// it must: to the shell's line, which comes after those of the hubs.
+func (s *Server) ShellAndHubs(ctx context.Context, name string) (sh Shell, hubs [3]Hub, err error) {
+	f, err := s.Open(ctx, "/status", client.OREAD)
+	if err != nil {
+		return sh, hubs, err
+	}
+	defer func() { go f.Close() }() // ends with the server's answer, or with the connection
+	var line []byte
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := f.ReadContext(ctx, buf)
+		if errors.Is(err, io.EOF) {
+			return sh, hubs, fmt.Errorf("shell %s: %w", name, client.ErrNotExist)
+		}
+		if err != nil {
+			return sh, hubs, fmt.Errorf("read /status: %w", err)
+		}
+		rest := buf[:n]
+		for {
+			end := bytes.IndexByte(rest, '\n')
+			if end < 0 {
+				line = append(line, rest...)
+				break
+			}
+			line = append(line, rest[:end]...)
+			f := splitFields(string(line))
+			line, rest = line[:0], rest[end+1:]
+			switch {
+			case len(f) > 1 && f[0] == "hub" && len(f[1]) == len(name)+1 && strings.HasPrefix(f[1], name):
+				if n := f[1][len(name)]; n >= '0' && n <= '2' {
+					if hubs[n-'0'], err = parseHub(f[1:]); err != nil {
+						return sh, hubs, err
+					}
+				}
+			case len(f) > 1 && f[0] == "shell" && f[1] == name:
+				sh, err = parseShell(f[1:])
+				return sh, hubs, err
+			}
+		}
+	}
 }
 
 // Hub returns the status of one hub, and whether there is such a hub.

@@ -31,7 +31,7 @@ type view struct {
 	in   *client.File  // NAME0; nil if we only watch
 	out  *client.File  // NAME1@
 	errs *client.File  // NAME2@; nil for a shell on a terminal
-	hubs [2]server.Hub // as NAME1 and NAME2 were when we came
+	hubs [3]server.Hub // as NAME0, NAME1 and NAME2 were when we came
 
 	ctx    context.Context // of the goroutines
 	cancel context.CancelFunc
@@ -64,10 +64,10 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 		}
 	}
 
-	var status server.Status
+	var shell server.Shell
 	err := together(
 		func() (err error) {
-			status, err = srv.Status(ctx)
+			shell, v.hubs, err = srv.ShellAndHubs(ctx, name)
 			return err
 		},
 		func() (err error) {
@@ -91,19 +91,7 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 		v.close()
 		return nil, srv.ShellError(ctx, name, err)
 	}
-	for _, sh := range status.Shells {
-		if sh.Name == name {
-			v.pty, v.dead = sh.Rows > 0, !sh.Running()
-		}
-	}
-	for _, h := range status.Hubs {
-		switch h.Name {
-		case name + "1":
-			v.hubs[0] = h
-		case name + "2":
-			v.hubs[1] = h
-		}
-	}
+	v.pty, v.dead = shell.Rows > 0, !shell.Running()
 	if !v.pty {
 		if v.errs, err = srv.Open(ctx, "/"+name+"2@", client.OREAD); err != nil {
 			v.close()
@@ -163,9 +151,10 @@ func (v *view) start() {
 	})
 	s.guard(func() {
 		defer v.wg.Done()
-		fns := []func() error{func() error { return v.copyOut(v.out, 0) }}
+		t := s.cfg.Terminal
+		fns := []func() error{func() error { return v.copyOut(v.out, 1, t.Out) }}
 		if v.errs != nil {
-			fns = append(fns, func() error { return v.copyOut(v.errs, 1) })
+			fns = append(fns, func() error { return v.copyOut(v.errs, 2, t.Err) })
 		}
 		v.shown <- together(fns...)
 	})
@@ -223,11 +212,10 @@ type reader struct {
 
 func (r reader) Read(p []byte) (int, error) { return r.f.ReadContext(r.ctx, p) }
 
-// copyOut shows one of the shell's output hubs: its history and then what
+// copyOut shows NAMEi, one of the shell's output hubs: its history and then what
 // comes, until the hub has ended.
-func (v *view) copyOut(f *client.File, i int) error {
-	t := v.s.cfg.Terminal
-	w, hub := [...]io.Writer{t.Out, t.Err}[i], v.hubs[i]
+func (v *view) copyOut(f *client.File, i int, w io.Writer) error {
+	hub := v.hubs[i]
 	off, err := v.history(v.ctx, f, hub, v.s.cfg.History, w)
 	if err != nil {
 		return ignoreCancel(v.ctx, err)
@@ -238,7 +226,7 @@ func (v *view) copyOut(f *client.File, i int) error {
 		first, gone := server.Discarded(err)
 		switch {
 		case n > 0:
-			v.delay(1 + i)
+			v.delay(i)
 			if err := v.s.screen.show(v.ctx, w, buf[:n]); err != nil {
 				return ignoreCancel(v.ctx, err)
 			}
