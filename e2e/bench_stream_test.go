@@ -231,7 +231,7 @@ func hubCarrier(b *testing.B, readers int) *carrier {
 		if err != nil {
 			b.Fatal(err)
 		}
-		c, err := client.New(ctx, conn, client.Options{Uname: "bench"})
+		c, err := client.New(ctx, conn, client.Options{Uname: "bench", Ordered: true})
 		if err != nil {
 			b.Fatal(err)
 		}
