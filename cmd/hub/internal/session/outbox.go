@@ -12,9 +12,9 @@ import (
 //
 // put writes to the connection by itself as long as the server keeps up: a
 // keystroke meets no other goroutine. When many writes are without an answer,
-// because a program takes no input, and for writes larger than those before
-// them, which the client sends one by one, it leaves the sending to a
-// goroutine. So whoever types is not made to wait, and can leave.
+// because a program takes no input, for pastes, and for writes larger than
+// those before them, which the client sends one by one, it leaves the sending
+// to a goroutine. So whoever types is not made to wait, and can leave.
 type outbox struct {
 	ctx context.Context // ends everything
 	w   *client.PipeWriter
@@ -30,7 +30,8 @@ type outbox struct {
 
 const (
 	outDepth = 256      // writes without an answer
-	outPiece = 32 << 10 // bytes of one write
+	outKey   = 512      // bytes of what counts as a keystroke: surely one message
+	outPiece = 32 << 10 // bytes of one write of send
 	outQueue = 16 << 20 // bytes that wait; then put waits after all
 )
 
@@ -116,7 +117,7 @@ func (o *outbox) send(idle chan struct{}) {
 		o.fail(o.w.Flush(o.ctx))
 		o.mu.Lock()
 		o.sent -= sent
-		o.proven = max(o.proven, len(p))
+		o.proven = min(max(o.proven, len(p)), outKey)
 		if o.queue = o.queue[len(p):]; len(o.queue) == 0 {
 			o.queue = nil
 		}

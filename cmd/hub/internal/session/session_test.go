@@ -1,0 +1,582 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"hubfs/client"
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/hubfs"
+	"hubfs/p9"
+	"hubfs/transport"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// A world is a server in this process, and people in front of it.
+type world struct {
+	t   *testing.T
+	fs  *hubfs.FS
+	srv *p9.Server
+	ctx context.Context
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, fs: hubfs.New(hubfs.Config{Name: "test", Grace: time.Second})}
+	w.srv = &p9.Server{Root: w.fs.Root()}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	w.ctx = ctx
+	t.Cleanup(func() {
+		cancel()
+		end, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := w.fs.Shutdown(end); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// connect is one more connection to the server. hangup ends it from the
+// server's side.
+func (w *world) connect() (srv *server.Server, hangup func()) {
+	w.t.Helper()
+	here, there := net.Pipe()
+	go w.srv.ServeConn(w.ctx, there, p9.Peer{User: "u", Admin: true}) // ends with the test's context
+	c, err := client.New(w.ctx, here, client.Options{Uname: "u"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	addr, err := transport.Parse("test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { c.Close() })
+	return &server.Server{Conn: c, Addr: addr}, func() { there.Close() }
+}
+
+// shell starts a shell that runs script.
+func (w *world) shell(name, script string, pipe bool) {
+	w.t.Helper()
+	srv, _ := w.connect()
+	if err := srv.Start(w.ctx, name, server.Spec{Pipe: pipe, Argv: []string{"sh", "-c", script}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A person sits in front of a terminal that is attached.
+type person struct {
+	t       *testing.T
+	keys    *io.PipeWriter
+	out     *shown
+	err     *shown
+	raw     atomic.Bool
+	signals chan os.Signal
+	hangup  func()
+
+	mu         sync.Mutex
+	rows, cols int // guarded by mu
+
+	done chan struct{} // closed when Attach has returned
+	end  End
+	fail error
+}
+
+// shown is what somebody sees.
+type shown struct {
+	mu      sync.Mutex
+	all     bytes.Buffer  // guarded by mu
+	seen    int           // guarded by mu: what expect has gone past
+	changed chan struct{} // guarded by mu: closed by the next write
+}
+
+func newShown() *shown { return &shown{changed: make(chan struct{})} }
+
+func (s *shown) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all.Write(p)
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return len(p), nil
+}
+
+// expect waits for text behind what was expected before.
+func (s *shown) expect(t *testing.T, text string) {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		s.mu.Lock()
+		i := strings.Index(s.all.String()[s.seen:], text)
+		if i >= 0 {
+			s.seen += i + len(text)
+		}
+		all, changed := s.all.String(), s.changed
+		s.mu.Unlock()
+		if i >= 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-limit:
+			t.Fatalf("%q did not come; there was %q", text, all)
+		}
+	}
+}
+
+func (s *shown) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.String()
+}
+
+// attach puts a person in front of a shell. tty says whether there is a
+// terminal.
+func (w *world) attach(name string, tty bool, set func(*Config)) *person {
+	w.t.Helper()
+	srv, hangup := w.connect()
+	in, keys := io.Pipe()
+	p := &person{
+		t: w.t, keys: keys, out: newShown(), err: newShown(), hangup: hangup,
+		signals: make(chan os.Signal, 1), done: make(chan struct{}), rows: 24, cols: 80,
+	}
+	cfg := Config{
+		Server: srv, Prefix: DefaultPrefix, History: DefaultHistory,
+		Terminal: Terminal{In: in, Out: p.out, Err: p.err, Name: "xterm", Signals: p.signals},
+	}
+	if tty {
+		cfg.Terminal.Raw = func() (func(), error) {
+			p.raw.Store(true)
+			return func() { p.raw.Store(false) }, nil
+		}
+		cfg.Terminal.Size = func() (int, int, bool) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.rows, p.cols, true
+		}
+	}
+	if set != nil {
+		set(&cfg)
+	}
+	go func() { // ends with the session
+		defer close(p.done)
+		p.end, p.fail = Attach(w.ctx, cfg, name)
+	}()
+	w.t.Cleanup(func() {
+		keys.Close()
+		<-p.done
+	})
+	return p
+}
+
+func (p *person) types(s string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.keys, s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// leaves waits for the end of the session, which must be without an error.
+func (p *person) leaves() End {
+	p.t.Helper()
+	<-p.done
+	if p.fail != nil {
+		p.t.Fatal(p.fail)
+	}
+	if p.raw.Load() {
+		p.t.Error("the terminal was left in raw mode")
+	}
+	return p.end
+}
+
+// echo answers each line, so that a test knows when something has arrived.
+const echo = `stty -echo; echo ready; while read l; do echo "got <$l>"; test "$l" = bye && exit 3; done`
+
+func TestDetachAndComeBack(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	if !p.raw.Load() {
+		t.Error("no raw mode")
+	}
+	p.types("one\r")
+	p.out.expect(t, "got <one>")
+	p.types("\x1cd")
+	if end := p.leaves(); end.Exited || end.String() != "detached from s" || end.ExitCode() != 0 {
+		t.Errorf("%+v", end)
+	}
+
+	again := w.attach("s", true, nil)
+	again.out.expect(t, "ready")
+	again.out.expect(t, "got <one>")
+	again.types("two\r")
+	again.out.expect(t, "got <two>")
+	again.types("\x1cd")
+	again.leaves()
+}
+
+func TestHistoryIsAsLongAsAskedFor(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", "stty -echo; i=0; while test $i -lt 30000; do echo line $i; i=$((i+1)); done; echo ready; cat", false)
+	all := w.attach("s", true, func(c *Config) { c.History = -1 })
+	all.out.expect(t, "ready\r\n")
+	all.types("\x1cd")
+	all.leaves()
+
+	for _, tt := range []struct {
+		lines int
+		first string
+	}{{20000, "line 10001\r\n"}, {3, "line 29998\r\n"}, {1, "ready\r\n"}} {
+		p := w.attach("s", true, func(c *Config) { c.History = tt.lines })
+		p.out.expect(t, "ready\r\n")
+		p.types("\x1cd")
+		p.leaves()
+		if got := p.out.String(); !strings.HasPrefix(got, tt.first) {
+			t.Errorf("%d lines: %.100q", tt.lines, got)
+		}
+	}
+	none := w.attach("s", true, func(c *Config) { c.History = 0 })
+	none.types("x\r")
+	none.out.expect(t, "x\r\n")
+	if got := none.out.String(); strings.Contains(got, "ready") {
+		t.Errorf("no lines: %.100q", got)
+	}
+	none.types("\x1cd")
+	none.leaves()
+}
+
+func TestLastOutputIsShownBeforeTheEnd(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	p.types("bye\r")
+	end := p.leaves()
+	if !end.Exited || end.ExitCode() != 3 || end.String() != "shell s exited with 3" {
+		t.Errorf("%+v", end)
+	}
+	if !strings.HasSuffix(p.out.String(), "got <bye>\r\n") {
+		t.Errorf("shown: %q", p.out.String())
+	}
+
+	// Whoever comes late learns the same.
+	late := w.attach("s", true, nil)
+	if end := late.leaves(); end.ExitCode() != 3 || !strings.Contains(late.out.String(), "got <bye>") {
+		t.Errorf("%+v, shown %q", end, late.out.String())
+	}
+}
+
+func TestStartedIfItDoesNotRun(t *testing.T) {
+	w := newWorld(t)
+	spec := &server.Spec{Argv: []string{"sh", "-c", echo}}
+	for range 2 { // the second finds a dead one
+		p := w.attach("new", true, func(c *Config) { c.Start = spec })
+		p.out.expect(t, "ready")
+		p.types("bye\r")
+		if end := p.leaves(); end.ExitCode() != 3 {
+			t.Errorf("%+v", end)
+		}
+		if strings.Count(p.out.String(), "ready") != 1 {
+			t.Errorf("output of the dead shell: %q", p.out.String())
+		}
+	}
+}
+
+func TestNoSuchShell(t *testing.T) {
+	w := newWorld(t)
+	w.shell("work", echo, false)
+	p := w.attach("wrok", true, nil)
+	<-p.done
+	var e *server.Error
+	if !errors.As(p.fail, &e) || e.Text != `no shell "wrok" on server test` || e.Hint != `did you mean "work"? hub ls shows all` {
+		t.Errorf("%v", p.fail)
+	}
+}
+
+func TestLostServer(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	p.hangup()
+	<-p.done
+	if !errors.Is(p.fail, ErrLost) || !errors.Is(p.fail, client.ErrLost) || p.fail.Error() != "connection to server lost" {
+		t.Errorf("%v", p.fail)
+	}
+	if p.raw.Load() {
+		t.Error("the terminal was left in raw mode")
+	}
+}
+
+func TestSignalsEndTheSession(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT} {
+		p := w.attach("s", true, nil)
+		p.out.expect(t, "ready")
+		p.signals <- sig
+		<-p.done
+		if got := (SignalError{}); !errors.As(p.fail, &got) || got.Signal != sig {
+			t.Errorf("%v: %v", sig, p.fail)
+		}
+		if p.raw.Load() {
+			t.Errorf("%v: the terminal was left in raw mode", sig)
+		}
+	}
+}
+
+func TestResizeIsFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", "trap 'stty size' WINCH; stty -echo; echo ready; while :; do read l; done", false)
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	p.mu.Lock()
+	p.rows, p.cols = 33, 101
+	p.mu.Unlock()
+	p.signals <- syscall.SIGWINCH
+	p.out.expect(t, "33 101")
+	p.types("\x1cd")
+	p.leaves()
+}
+
+// A shell that takes no input must not keep anybody from leaving.
+func TestStuckShellCanBeLeft(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", "stty raw -echo; echo ready; sleep 1000", false)
+	srv, _ := w.connect()
+	if err := srv.Ctl(w.ctx, "size", "s0", "4096"); err != nil {
+		t.Fatal(err)
+	}
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	p.types(strings.Repeat("x", 1<<20))
+	p.types("\x1cd")
+	if end := p.leaves(); end.Exited {
+		t.Errorf("%+v", end)
+	}
+}
+
+func TestKeysKeepTheirOrder(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", "stty raw -echo; echo ready; head -c 300000 | cksum", false)
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	var all strings.Builder
+	for i := 0; all.Len() < 300000; i++ {
+		all.WriteString(strings.Repeat(string(rune('a'+i%26)), 1+i*i%700))
+	}
+	text := all.String()[:300000]
+	for i := 0; i < len(text); {
+		n := min(len(text)-i, 1+i%5000) // keys and pastes
+		p.types(text[i : i+n])
+		i += n
+	}
+	p.out.expect(t, " 300000")
+	want := cksum([]byte(text))
+	if !strings.Contains(p.out.String(), want+" 300000") {
+		t.Errorf("want checksum %s, shown %q", want, p.out.String())
+	}
+	p.leaves()
+}
+
+func TestOverlayHidesNothingForGood(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	p.types("\x1c%")
+	p.out.expect(t, "\x1b[?1049h")
+	srv, _ := w.connect()
+	if err := srv.Send(w.ctx, "s", []byte("meanwhile\n")); err != nil {
+		t.Fatal(err)
+	}
+	p.types("nosuch\r")
+	p.out.expect(t, "no command %nosuch")
+	p.types(" ")
+	p.out.expect(t, "\x1b[?1049l")
+	p.out.expect(t, "got <meanwhile>")
+	p.types("after\r")
+	p.out.expect(t, "got <after>")
+	p.types("\x1c%detach\r")
+	p.leaves()
+}
+
+func TestMoveBetweenShells(t *testing.T) {
+	w := newWorld(t)
+	w.shell("a", "echo this is a; "+echo, false)
+	w.shell("b", "echo this is b; "+echo, false)
+	w.shell("pipes", "echo these are pipes; cat", true)
+	p := w.attach("a", true, nil)
+	p.out.expect(t, "this is a")
+	p.types("\x1cn")
+	p.out.expect(t, "this is b")
+	p.types("\x1cp")
+	p.out.expect(t, "this is a")
+	p.types("\x1cl")
+	p.out.expect(t, "shell (number or name)")
+	p.types("2\r")
+	p.out.expect(t, "this is b")
+	p.types("\x1c%attach nosuch\r")
+	p.out.expect(t, `no shell "nosuch"`)
+	p.types(" typed\r")
+	p.out.expect(t, "got <typed>")
+	p.types("\x1c%attach pipes\r")
+	p.out.expect(t, "these are pipes")
+	if p.raw.Load() {
+		t.Error("raw mode in front of pipes")
+	}
+	p.types("line\n")
+	p.out.expect(t, "line")
+	p.types("%attach a\n")
+	p.out.expect(t, "this is a")
+	p.types("bye\r")
+	if end := p.leaves(); end.Shell != "a" || end.ExitCode() != 3 {
+		t.Errorf("%+v", end)
+	}
+}
+
+func TestLineMode(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", `while read l; do echo "out <$l>"; echo "err <$l>" >&2; done; echo ended; exit 4`, true)
+	p := w.attach("s", true, nil)
+	p.types("one\n")
+	p.out.expect(t, "out <one>\n")
+	p.err.expect(t, "err <one>\n")
+	p.types("50%\n%nosuch x\n")
+	p.out.expect(t, "out <50%>\n")
+	p.err.expect(t, "hub: passed on to the shell")
+	p.out.expect(t, "out <%nosuch x>\n")
+	p.types("%err 1\n%status\n")
+	p.err.expect(t, "attached to shell s of server test")
+	p.err.expect(t, "err 1 ms")
+	p.types("%attach\n")
+	p.err.expect(t, "%attach NAME")
+	p.types("%eof\n")
+	if end := p.leaves(); end.ExitCode() != 4 || !strings.HasSuffix(p.out.String(), "ended\n") {
+		t.Errorf("%+v, shown %q", end, p.out.String())
+	}
+}
+
+// Without a terminal the end of the input is the end of the session: Ctrl-D
+// would end a shell that others use.
+func TestEndOfInputDetaches(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	p := w.attach("s", false, nil)
+	p.types("one\n%nosuch")
+	p.keys.Close()
+	if end := p.leaves(); end.Exited {
+		t.Errorf("%+v", end)
+	}
+	other := w.attach("s", true, nil)
+	other.out.expect(t, "got <one>")
+	other.types("\r")
+	other.out.expect(t, "got <%nosuch>")
+	other.types("\x1cd")
+	other.leaves()
+}
+
+func TestWatcherTypesToNobody(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	watcher := w.attach("s", true, func(c *Config) { c.ReadOnly = true })
+	typist := w.attach("s", true, nil)
+	watcher.types("never\r")
+	typist.types("one\r")
+	watcher.out.expect(t, "got <one>")
+	watcher.types("\x1cd")
+	watcher.leaves()
+	typist.types("bye\r")
+	if typist.leaves(); strings.Contains(typist.out.String(), "never") {
+		t.Error("a watcher's keys have reached the shell")
+	}
+}
+
+func TestAloneDetachesTheOthers(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	first := w.attach("s", true, nil)
+	first.out.expect(t, "ready")
+	second := w.attach("s", true, func(c *Config) { c.Alone = true })
+	if end := first.leaves(); end.Exited || end.Reason == "" {
+		t.Errorf("%+v", end)
+	}
+	second.types("bye\r")
+	second.leaves()
+}
+
+func TestFrozenOutputGoesOnAfterMelt(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	srv, _ := w.connect()
+	first := w.attach("s", true, nil)
+	first.out.expect(t, "ready")
+	if err := srv.Ctl(w.ctx, "freeze", "s1"); err != nil {
+		t.Fatal(err)
+	}
+	// One comes while it is frozen.
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	p.types("cold\r")
+	if err := srv.Ctl(w.ctx, "melt", "s1"); err != nil {
+		t.Fatal(err)
+	}
+	p.out.expect(t, "got <cold>")
+	first.out.expect(t, "got <cold>")
+	// An eof mark is not the end.
+	if err := srv.Ctl(w.ctx, "eof", "s1"); err != nil {
+		t.Fatal(err)
+	}
+	p.types("bye\r")
+	p.out.expect(t, "got <bye>")
+	p.leaves()
+	first.leaves()
+}
+
+// cksum is what cksum(1) prints first.
+func cksum(p []byte) string {
+	var table [256]uint32
+	for i := range table {
+		c := uint32(i) << 24
+		for range 8 {
+			if c&0x80000000 != 0 {
+				c = c<<1 ^ 0x04c11db7
+			} else {
+				c <<= 1
+			}
+		}
+		table[i] = c
+	}
+	var crc uint32
+	add := func(b byte) { crc = crc<<8 ^ table[byte(crc>>24)^b] }
+	for _, b := range p {
+		add(b)
+	}
+	for n := len(p); n > 0; n >>= 8 {
+		add(byte(n))
+	}
+	return uitoa(^crc)
+}
+
+func uitoa(n uint32) string {
+	var b []byte
+	for {
+		b = append([]byte{byte('0' + n%10)}, b...)
+		if n /= 10; n == 0 {
+			return string(b)
+		}
+	}
+}
