@@ -97,6 +97,7 @@ type person struct {
 // shown is what somebody sees.
 type shown struct {
 	mu      sync.Mutex
+	gate    chan struct{} // a write waits for it; nil: none does
 	all     bytes.Buffer  // guarded by mu
 	seen    int           // guarded by mu: what expect has gone past
 	changed chan struct{} // guarded by mu: closed by the next write
@@ -105,6 +106,9 @@ type shown struct {
 func newShown() *shown { return &shown{changed: make(chan struct{})} }
 
 func (s *shown) Write(p []byte) (int, error) {
+	if s.gate != nil {
+		<-s.gate
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all.Write(p)
@@ -276,6 +280,29 @@ func TestLastOutputIsShownBeforeTheEnd(t *testing.T) {
 	late := w.attach("s", true, nil)
 	if end := late.leaves(); end.ExitCode() != 3 || !strings.Contains(late.out.String(), "got <bye>") {
 		t.Errorf("%+v, shown %q", end, late.out.String())
+	}
+}
+
+// However slow the terminal is.
+func TestEndWaitsForASlowTerminal(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", "stty -echo; read l; head -c 300000 /dev/zero | tr '\\0' x; echo last; exit 5", false)
+	srv, _ := w.connect()
+	slow := newShown()
+	slow.gate = make(chan struct{})
+	p := w.attach("s", true, func(c *Config) { c.Terminal.Out = slow })
+	p.types("go\r")
+	if line, err := srv.ReadFile(w.ctx, "/shell/s/wait"); err != nil || string(line) != "exit 5\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	// Whatever the session knows of the end by now.
+	if _, err := srv.Status(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { close(slow.gate) })
+	end := p.leaves()
+	if end.ExitCode() != 5 || !strings.HasSuffix(slow.String(), "last\r\n") || slow.all.Len() < 300000 {
+		t.Errorf("%+v, %d bytes shown", end, slow.all.Len())
 	}
 }
 
