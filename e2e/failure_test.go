@@ -35,6 +35,24 @@ func TestKilledClientHarmsNobody(t *testing.T) {
 	survivor.Exits(0)
 }
 
+// TestClosedWindowLeavesTheShell: the client gets a hangup, and the shell
+// knows nothing of it.
+func TestClosedWindowLeavesTheShell(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-s", "default")
+	w.shell("work")
+	events := w.events()
+	term := w.terminal("attach", "work")
+	term.Type("kept=still-here\r")
+	answers(term, "one", 1001)
+	term.Close()
+	events.expect("client detach work")
+	again := w.terminal("attach", "work")
+	again.Expect("one-1001")
+	again.Type("echo $kept-$((1+1))\r")
+	again.Expect("still-here-2")
+}
+
 // TestStoppedServer: who is attached when the server is stopped, in order or
 // not, says so, leaves the terminal as it was, and exits with 125.
 func TestStoppedServer(t *testing.T) {

@@ -59,7 +59,8 @@ func (p process) String() string { return fmt.Sprintf("process %d: %q", p.pid, p
 
 // isServer reports whether p is hubfs, or hub as a server.
 func (p process) isServer() bool {
-	switch filepath.Base(p.exe) {
+	// Linux says so of a program whose file is gone, as that of go run.
+	switch strings.TrimSuffix(filepath.Base(p.exe), " (deleted)") {
 	case "hubfs":
 		return true
 	case "hub":

@@ -58,6 +58,16 @@ func TestOvertakenReaderIsTold(t *testing.T) {
 	}
 }
 
+// TestInterruptedReaderSaysSo: with the status that a shell expects.
+func TestInterruptedReaderSaysSo(t *testing.T) {
+	w := newWorld(t)
+	w.hubInput("begin\n", "write", "quiet")
+	r := w.reader("quiet")
+	r.line("begin")
+	r.cmd.Process.Signal(syscall.SIGINT)
+	r.exits(130)
+}
+
 // TestFearfulWriterWaits: the same, with a writer that waits for its reader.
 func TestFearfulWriterWaits(t *testing.T) {
 	text := strings.Repeat("0123456789abcde\n", 1<<20/16)

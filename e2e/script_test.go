@@ -77,7 +77,7 @@ var scriptCmds = map[string]func(ts *testscript.TestScript, neg bool, args []str
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		w := scriptWorld(ts)
-		cmd := exec.CommandContext(ctx, filepath.Join(ts.Getenv("BIN"), "hub"), "read", args[0])
+		cmd := exec.CommandContext(ctx, filepath.Join(ts.Getenv("BIN"), "hub"), "-s", ts.Getenv("HUB_SERVER"), "read", args[0])
 		cmd.Env = w.env
 		out, err := cmd.StdoutPipe()
 		ts.Check(err)
