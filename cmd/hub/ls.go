@@ -105,7 +105,7 @@ func writeTable(w io.Writer, st server.Status, now time.Time) error {
 			continue
 		}
 		title()
-		row(h.Name, "hub "+h.Mode, bytes(h.Next-h.First), fmt.Sprint(h.Readers), when(h.Since, now), "-")
+		row(h.Name, "hub "+h.Mode, amount(h.Next-h.First), fmt.Sprint(h.Readers), when(h.Since, now), "-")
 	}
 	return t.Flush()
 }
@@ -121,8 +121,8 @@ func when(t, now time.Time) string {
 	return t.Local().Format(time.DateOnly)
 }
 
-// bytes says a number of bytes.
-func bytes(n int64) string {
+// amount says a number of bytes.
+func amount(n int64) string {
 	f, unit := float64(n), 0
 	for f >= 1024 && unit < 4 {
 		f /= 1024

@@ -26,8 +26,12 @@ are faster than we are, "hub: skipped N bytes" says what was missed.`,
 		Args:              a.exactly(1, "the name of a HUB"),
 		ValidArgsFunction: a.completeHubs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			name, pos, err := parsePosition(args[0])
+			if err != nil {
+				return err
+			}
 			return a.with(cmd.Context(), false, func(ctx context.Context, srv *server.Server) error {
-				return a.read(ctx, srv, args[0])
+				return a.read(ctx, srv, name, pos)
 			})
 		},
 	}
@@ -75,11 +79,7 @@ func (p position) offset(h server.Hub) int64 {
 
 // read copies a hub to standard output. It reads by the offset in the stream,
 // and so knows what it has missed.
-func (a *app) read(ctx context.Context, srv *server.Server, arg string) error {
-	name, pos, err := parsePosition(arg)
-	if err != nil {
-		return err
-	}
+func (a *app) read(ctx context.Context, srv *server.Server, name string, pos position) error {
 	h, ok, err := srv.Hub(ctx, name)
 	if err != nil {
 		return err

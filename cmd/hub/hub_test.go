@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hubfs/client"
+	"hubfs/cmd/hub/internal/server"
+	"hubfs/cmd/hub/internal/session"
+	"hubfs/transport"
+)
+
+func TestExitCodes(t *testing.T) {
+	lost := fmt.Errorf("read work1: %w", client.ErrLost)
+	for _, tt := range []struct {
+		name string
+		err  error
+		want int
+	}{
+		{"nothing", nil, 0},
+		{"an error", errors.New("x"), 1},
+		{"no such shell", &server.Error{Text: "x", Err: client.ErrNotExist}, 1},
+		{"usage", usagef("x"), 2},
+		{"wrapped usage", fmt.Errorf("x: %w", usagef("x")), 2},
+		{"lost", lost, 125},
+		{"session lost", &server.Error{Text: "x", Err: errors.Join(session.ErrLost, lost)}, 125},
+		{"no server", &server.Error{Text: "x", Err: errors.Join(server.ErrUnreachable, transport.ErrNotRunning)}, 125},
+		{"refused", fmt.Errorf("x: %w", transport.ErrRefused), 125},
+		{"the shell's", statusError(3), 3},
+		{"interrupted", session.SignalError{Signal: syscall.SIGINT}, 130},
+		{"terminated", fmt.Errorf("x: %w", session.SignalError{Signal: syscall.SIGTERM}), 143},
+	} {
+		if got := exitCode(tt.err); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{statusError(3), ""},
+		{errors.New("x happened"), "hub: x happened\n"},
+		{&server.Error{Text: `no shell "wrok" on server default`, Hint: `did you mean "work"? hub ls shows all`},
+			"hub: no shell \"wrok\" on server default\nhub: hint: did you mean \"work\"? hub ls shows all\n"},
+		{usagef("x"), "hub: x\nhub: hint: hub help shows how\n"},
+	} {
+		var b bytes.Buffer
+		report(&b, tt.err)
+		if b.String() != tt.want {
+			t.Errorf("%v: %q, want %q", tt.err, b.String(), tt.want)
+		}
+	}
+}
+
+// hub runs the program in this process, without a server.
+func hub(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	t.Setenv("HUB_SERVER", "")
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	var out, err bytes.Buffer
+	a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &err}
+	code = a.run(args)
+	return code, out.String(), err.String()
+}
+
+func TestUsageErrorsAre2AndOnStderr(t *testing.T) {
+	for _, args := range []string{
+		"--nosuch", "-e toolong", "attach", "attach a b", "a b", "new", "new a b", "new -e novalue a", "new --size 24 a",
+		"send a", "send a \\q", "size a", "size a big", "signal a", "kill", "wait", "rm", "read", "read a@b", "read a@-x",
+		"write", "ls x", "ls --nosuch", "serve x", "serve -q none", "serve -a gopher://x", "version x",
+		"-s tcp!x ls", "-s a/b ls", "--history -2 a",
+	} {
+		code, stdout, stderr := hub(t, strings.Fields(args)...)
+		if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "hub: ") || !strings.Contains(stderr, "\nhub: hint: ") {
+			t.Errorf("hub %s: exit %d\nstdout: %q\nstderr: %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestHelpIsOnStdout(t *testing.T) {
+	for _, args := range []string{"-h", "--help", "help", "new -h", "help new", "serve --help", "version", "completion bash"} {
+		code, stdout, stderr := hub(t, strings.Fields(args)...)
+		if code != 0 || stdout == "" || stderr != "" {
+			t.Errorf("hub %s: exit %d\nstdout: %.60q\nstderr: %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+// TestUsageNamesEveryCommand: usage is prose, so nothing else keeps it true.
+func TestUsageNamesEveryCommand(t *testing.T) {
+	for _, cmd := range new(app).root().Commands() {
+		if !cmd.Hidden && !strings.Contains(usage, "\n  "+cmd.Name()) {
+			t.Errorf("usage lacks %s", cmd.Name())
+		}
+		if cmd.ValidArgsFunction == nil && !cmd.Hidden {
+			t.Errorf("%s completes file names", cmd.Name())
+		}
+	}
+}
+
+func TestWithoutAServer(t *testing.T) {
+	code, stdout, stderr := hub(t, "ls")
+	if code != 0 || stdout != "" || stderr != "hub: no server default is running\n" {
+		t.Errorf("ls: exit %d, %q, %q", code, stdout, stderr)
+	}
+	code, stdout, _ = hub(t, "ls", "--json")
+	if code != 0 || strings.Join(strings.Fields(stdout), "") != `{"shells":[],"hubs":[]}` {
+		t.Errorf("ls --json: exit %d, %q", code, stdout)
+	}
+	for _, args := range []string{"attach x", "read x", "send x y", "kill x", "wait x", "rm x", "ctl", "ctl fear", "signal x INT", "size x 1x1"} {
+		code, stdout, stderr := hub(t, strings.Fields(args)...)
+		if code != 125 || stdout != "" || !strings.HasPrefix(stderr, "hub: no server default is running\nhub: hint: ") {
+			t.Errorf("hub %s: exit %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+	code, _, stderr = hub(t, "-s", "unix:/nosuch/socket", "ls")
+	if code != 125 || stderr != "hub: no server is running at unix!/nosuch/socket\n" {
+		t.Errorf("elsewhere: exit %d, %q", code, stderr)
+	}
+	// Completion is silent.
+	code, stdout, _ = hub(t, cobra.ShellCompRequestCmd, "attach", "")
+	if code != 0 || stdout != ":4\n" {
+		t.Errorf("completion: exit %d, %q", code, stdout)
+	}
+}
+
+func TestUnescape(t *testing.T) {
+	for in, want := range map[string]string{
+		`plain`: "plain", `a\nb`: "a\nb", `\x03`: "\x03", `\x1b[A`: "\x1b[A", `\xff`: "\xff", `\u00e9`: "é", `é`: "é",
+		`\\n`: `\n`, `\"\'`: `"'`, `\101`: "A", "raw\xff": "raw\xff", ``: "",
+	} {
+		if got, err := unescape(in); err != nil || string(got) != want {
+			t.Errorf("%q: %q, %v; want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{`\`, `\q`, `\x1`, `a\u12`, `\400`} {
+		if got, err := unescape(in); err == nil {
+			t.Errorf("%q: %q, want an error", in, got)
+		}
+	}
+}
+
+func TestPosition(t *testing.T) {
+	h := server.Hub{First: 100, Next: 1000}
+	for in, want := range map[string]int64{"h": 100, "h@end": 1000, "h@-1": 999, "h@-5000": 100, "h@0": 0, "h@500": 500} {
+		name, p, err := parsePosition(in)
+		if err != nil || name != "h" || p.offset(h) != want {
+			t.Errorf("%s: %s %d, %v; want %d", in, name, p.offset(h), err, want)
+		}
+	}
+	_, p, _ := parsePosition("h")
+	h.Mode = "calm,trunc"
+	if p.offset(h) != 1000 {
+		t.Error("in trunc mode a reader starts at the end")
+	}
+	for _, in := range []string{"h@", "h@x", "h@-", "h@--1", "h@+1", "h@-end"} {
+		if _, _, err := parsePosition(in); err == nil {
+			t.Errorf("%s is no position", in)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	now := time.Date(2026, 3, 4, 15, 0, 0, 0, time.Local)
+	st := server.Status{
+		Shells: []server.Shell{
+			{Name: "work", State: "running", Rows: 24, Cols: 80, Clients: 2, Since: now.Add(-time.Hour), Command: "sh -c 'a\x1b[2J'"},
+			{Name: "p", State: "exited", Since: now.AddDate(0, 0, -1), Command: "make"},
+		},
+		Hubs: []server.Hub{{Name: "work0"}, {Name: "work1"}, {Name: "work2"}, {Name: "build", Mode: "calm", First: 0, Next: 3 << 20, Readers: 1}},
+	}
+	var b bytes.Buffer
+	if err := writeTable(&b, st, now); err != nil {
+		t.Fatal(err)
+	}
+	want := `NAME   STATE     SIZE   CLIENTS  SINCE       COMMAND
+work   running   24x80  2        14:00:00    sh -c 'a?[2J'
+p      exited    pipes  0        2026-03-03  make
+build  hub calm  3.0M   1        -           -
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &b, want)
+	}
+	b.Reset()
+	if err := writeTable(&b, server.Status{}, now); err != nil || b.Len() > 0 {
+		t.Errorf("nothing: %q, %v", &b, err)
+	}
+}
+
+func TestOnlySignalsReplaceAnError(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if err := cause(ctx, io.EOF); err != io.EOF {
+		t.Error(err)
+	}
+	cancel(session.SignalError{Signal: syscall.SIGINT})
+	if err := cause(ctx, ctx.Err()); exitCode(err) != 130 {
+		t.Error(err)
+	}
+	if err := cause(ctx, nil); err != nil {
+		t.Error(err)
+	}
+}
