@@ -24,14 +24,15 @@ var layers = map[string][]string{
 	"tree":          {},
 	"transport":     {},
 	"internal/wire": {},
+	"internal/fdio": {},
 
 	// The suite that every Store passes.
 	"hub/storetest": {"hub"},
 
 	// Parts never import one another.
-	"p9":       {"tree", "internal/wire"},
-	"client":   {"internal/wire"},
-	"shellctl": {"pipes"},
+	"p9":       {"tree", "internal/wire", "internal/fdio"},
+	"client":   {"internal/wire", "internal/fdio"},
+	"shellctl": {"pipes", "internal/fdio"},
 
 	// The one place where the parts meet.
 	"hubfs": {"hub", "tree", "pipes", "shellctl"},
@@ -39,7 +40,7 @@ var layers = map[string][]string{
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
 	"internal/daemon": {"transport", "p9", "hubfs", "hub", "tree"},
 	"cmd/hubfs":       {"internal/daemon", "transport", "hub"},
-	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes"},
+	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio"},
 
 	// Tests only: the programs, driven as a user drives them.
 	"e2e": {},

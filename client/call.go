@@ -189,7 +189,12 @@ func (c *Conn) encode(calls []*call) (err error) {
 
 // write writes what encode has laid out.
 func (c *Conn) write() error {
-	if c.vec[1] == nil {
+	switch {
+	case c.vec[1] != nil:
+	case c.fd != nil:
+		_, err := c.fd.Write(c.wbuf)
+		return err
+	default:
 		_, err := c.rwc.Write(c.wbuf)
 		return err
 	}

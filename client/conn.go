@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 
+	"hubfs/internal/fdio"
 	"hubfs/internal/wire"
 )
 
@@ -15,6 +17,7 @@ import (
 type Conn struct {
 	rwc     io.ReadWriteCloser
 	vector  bool          // rwc has a writev
+	fd      *fdio.File    // rwc, if it is a plain socket; else nil
 	ordered bool          // as Options has it
 	msize   uint32        // largest message either side may send
 	root    uint32        // the fid of the attach
@@ -53,9 +56,11 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 		frames:  frames{r: rwc},
 	}
 	c.pool.New = func() any { return &call{done: make(chan struct{}, 1)} }
-	switch rwc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		c.vector = true // elsewhere a vector is written piece by piece
+	switch nc := rwc.(type) {
+	case *net.TCPConn:
+		c.plainSocket(nc)
+	case *net.UnixConn:
+		c.plainSocket(nc)
 	}
 	if err := c.version(ctx, o.Msize); err != nil {
 		rwc.Close()
@@ -67,6 +72,15 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 		return nil, fmt.Errorf("attach: %w", err)
 	}
 	return c, nil
+}
+
+// plainSocket uses that rwc is a socket and nothing around it.
+func (c *Conn) plainSocket(nc syscall.Conn) {
+	c.vector = true // elsewhere a vector is written piece by piece
+	if fd, err := fdio.New(nc); err == nil {
+		c.fd = fd
+		c.frames.r = fd
+	}
 }
 
 // version agrees on the protocol. Nothing else may be said meanwhile

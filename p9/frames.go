@@ -17,6 +17,14 @@ const (
 	keepBuffer = 64 << 10 // a larger one is dropped once it is empty
 )
 
+// reading returns what to read a connection with.
+func reading(rwc io.ReadWriteCloser) io.Reader {
+	if _, fd := plainSocket(rwc); fd != nil {
+		return fd
+	}
+	return rwc
+}
+
 // A frames cuts what a connection sends into messages. It serves the
 // goroutine that reads the connection.
 //

@@ -227,7 +227,7 @@ func (s *Server) newConn(rwc io.ReadWriteCloser, p Peer) (*conn, error) {
 		since: time.Now(),
 		rwc:   rwc,
 		w:     newWriter(rwc, lim.Stall),
-		in:    frames{r: rwc},
+		in:    frames{r: reading(rwc)},
 		fids:  make(map[uint32]*fid),
 		msize: beforeVersion,
 		quit:  make(chan struct{}),

@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"hubfs/internal/fdio"
 )
 
 // A writer writes batches to the connection. It is used by whoever holds
@@ -13,14 +15,12 @@ import (
 type writer struct {
 	rwc   io.ReadWriteCloser
 	sock  net.Conn                                       // rwc, if it is a plain socket, which takes many segments at once
-	raw   syscall.RawConn                                // of sock; nil: cannot try without waiting
-	once  func(fd uintptr) bool                          // tryOnce, for raw
+	fd    *fdio.File                                     // of sock; nil: cannot try without waiting
 	limit interface{ SetWriteDeadline(time.Time) error } // nil: waits for ever
 	stall time.Duration
 
 	vec  [][]byte // reused; the segments of a batch
 	rest [][]byte // those of vec that are not written yet
-	err  error    // of tryOnce
 	flat []byte   // reused; a batch in one piece
 }
 
@@ -29,17 +29,27 @@ func newWriter(rwc io.ReadWriteCloser, stall time.Duration) *writer {
 	if stall > 0 {
 		w.limit, _ = rwc.(interface{ SetWriteDeadline(time.Time) error })
 	}
-	// Only these two are known to be the socket and nothing around it.
+	w.sock, w.fd = plainSocket(rwc)
+	return w
+}
+
+// plainSocket returns rwc as what it is, if it is a socket and nothing around
+// it.
+func plainSocket(rwc io.ReadWriteCloser) (net.Conn, *fdio.File) {
+	var sock net.Conn
 	switch nc := rwc.(type) {
 	case *net.TCPConn:
-		w.sock = nc
-		w.raw, _ = nc.SyscallConn()
+		sock = nc
 	case *net.UnixConn:
-		w.sock = nc
-		w.raw, _ = nc.SyscallConn()
+		sock = nc
+	default:
+		return nil, nil
 	}
-	w.once = w.tryOnce
-	return w
+	fd, err := fdio.New(sock.(syscall.Conn))
+	if err != nil { // closed; whoever uses it will learn so
+		return sock, nil
+	}
+	return sock, fd
 }
 
 func (w *writer) load(b *batch) {
@@ -58,32 +68,12 @@ func (w *writer) unload() {
 // try writes as much as it can without waiting, and reports whether that was
 // all.
 func (w *writer) try() (done bool, err error) {
-	if w.raw == nil || !canTry(w.rest) {
+	if w.fd == nil {
 		return false, nil
 	}
-	w.err = nil
-	if err = w.raw.Write(w.once); err == nil {
-		err = w.err
-	}
+	n, err := w.fd.TryWritev(w.rest)
+	w.rest = advance(w.rest, n)
 	return len(w.rest) == 0, err
-}
-
-// tryOnce is called with a descriptor that does not block.
-func (w *writer) tryOnce(fd uintptr) bool {
-	for len(w.rest) > 0 {
-		n, err := writeFD(fd, w.rest)
-		switch err {
-		case nil:
-			w.rest = advance(w.rest, n)
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return true
-		default:
-			w.err = err
-			return true
-		}
-	}
-	return true // "do not wait and call again"
 }
 
 // advance drops the first n bytes of vec.

@@ -10,8 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"hubfs/internal/fdio"
 	"hubfs/pipes"
 )
 
@@ -104,7 +103,7 @@ func (in *inlet) eofBytes(p []byte) ([]byte, error) {
 type feed struct {
 	in  *inlet
 	src pipes.Poller
-	raw syscall.RawConn // of in.f
+	fd  *fdio.File // of in.f
 	buf []byte
 
 	// rest is handed from whoever copied to run, with the turn. It has room
@@ -112,13 +111,6 @@ type feed struct {
 	rest chan []byte
 
 	wake func() // f.woke, made once
-
-	// try is the body of tryWrite, made once; the others are its parameter and
-	// results. All are those of whoever has the turn.
-	try    func(fd uintptr) bool
-	tryBuf []byte
-	tryN   int
-	tryErr error
 
 	mu    sync.Mutex
 	turn  bool          // somebody copies; guarded by mu
@@ -132,19 +124,15 @@ type feed struct {
 // runFeed copies until the source is complete or the context is done. When it
 // returns, nothing is copied any more.
 func (in *inlet) runFeed(src pipes.Poller) error {
-	raw, err := in.f.SyscallConn()
+	fd, err := fdio.New(in.f)
 	if err != nil {
 		return err
 	}
 	f := &feed{
-		in: in, src: src, raw: raw, buf: make([]byte, inputSize),
+		in: in, src: src, fd: fd, buf: make([]byte, inputSize),
 		rest: make(chan []byte, 1), ended: make(chan struct{}),
 	}
 	f.wake = f.woke
-	f.try = func(fd uintptr) bool {
-		f.tryN, f.tryErr = unix.Write(int(fd), f.tryBuf)
-		return true // whatever it took: do not wait
-	}
 	f.woke()
 	for {
 		select {
@@ -206,7 +194,7 @@ func (f *feed) copy() {
 			return
 		}
 		for len(p) > 0 {
-			n, err := f.tryWrite(p)
+			n, err := f.fd.TryWrite(p)
 			if p = p[n:]; err != nil {
 				f.end(err)
 				return
@@ -217,23 +205,6 @@ func (f *feed) copy() {
 			}
 		}
 	}
-}
-
-// tryWrite writes what the process takes without waiting: 0 if nothing.
-func (f *feed) tryWrite(p []byte) (int, error) {
-	f.tryBuf = p
-	if err := f.raw.Write(f.try); err != nil {
-		return 0, err
-	}
-	switch f.tryErr {
-	case nil:
-		return f.tryN, nil
-	case unix.EAGAIN:
-		return 0, nil
-	case unix.EINTR:
-		return f.tryWrite(p)
-	}
-	return 0, os.NewSyscallError("write", f.tryErr)
 }
 
 // yield gives the turn up, or reports that there is more to do.

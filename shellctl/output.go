@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"hubfs/internal/fdio"
 	"hubfs/pipes"
 )
 
@@ -28,8 +28,11 @@ const (
 
 // An outlet brings what the process writes to a sink. One goroutine runs it.
 type outlet struct {
-	f    *os.File // the master of the PTY, or the end of a pipe
-	raw  syscall.RawConn
+	f  *os.File    // the master of the PTY, or the end of a pipe
+	fd interface { // a *fdio.File, of f
+		Read([]byte) (int, error)
+		TryRead([]byte) (int, error)
+	}
 	sink pipes.Sink
 	buf  []byte
 
@@ -37,27 +40,15 @@ type outlet struct {
 	// that waits is woken by a deadline, which is set before.
 	reaped <-chan struct{}
 
-	// try is the body of tryRead, made once: a closure for each read would be
-	// garbage for each keystroke.
-	try    func(fd uintptr) bool
-	tryBuf []byte
-	tryN   int
-	tryErr error
-
 	lost error // why the sink took no more; read when run has returned
 }
 
 func newOutlet(f *os.File, sink pipes.Sink, reaped <-chan struct{}) (*outlet, error) {
-	raw, err := f.SyscallConn()
+	fd, err := fdio.New(f)
 	if err != nil {
 		return nil, err
 	}
-	o := &outlet{f: f, raw: raw, sink: sink, buf: make([]byte, outputSize), reaped: reaped}
-	o.try = func(fd uintptr) bool {
-		o.tryN, o.tryErr = unix.Read(int(fd), o.tryBuf)
-		return true // whatever came: do not wait
-	}
-	return o, nil
+	return &outlet{f: f, fd: fd, sink: sink, buf: make([]byte, outputSize), reaped: reaped}, nil
 }
 
 // run copies until the process has ended and its output with it. A sink that
@@ -73,7 +64,7 @@ func (o *outlet) run(failed func(error)) {
 		}
 	}
 	for {
-		n, err := o.f.Read(o.buf)
+		n, err := o.fd.Read(o.buf)
 		if n > 0 {
 			n += o.more(n)
 			put(o.buf[:n])
@@ -100,25 +91,13 @@ func (o *outlet) more(n int) int {
 	const short = 1 << 10
 	total := 0
 	for n >= short && n+total < len(o.buf) {
-		m, err := o.tryRead(o.buf[n+total:])
+		m, err := o.fd.TryRead(o.buf[n+total:])
 		if err != nil || m == 0 {
 			break // EAGAIN, or an end that the next read will see as well
 		}
 		total += m
 	}
 	return total
-}
-
-// tryRead reads what is there without waiting.
-func (o *outlet) tryRead(p []byte) (int, error) {
-	o.tryBuf = p
-	if err := o.raw.Read(o.try); err != nil {
-		return 0, err
-	}
-	if o.tryN < 0 {
-		return 0, o.tryErr
-	}
-	return o.tryN, o.tryErr
 }
 
 // drain takes what is left when the process has been reaped. All that it wrote
@@ -130,11 +109,11 @@ func (o *outlet) drain(put func([]byte)) {
 	waited, taken := time.Duration(0), 0
 	for taken < leftover {
 		o.f.SetReadDeadline(time.Time{})
-		n, err := o.tryRead(o.buf)
+		n, err := o.fd.TryRead(o.buf)
 		if errors.Is(err, unix.EAGAIN) && waited < patience {
 			start := time.Now()
 			o.f.SetReadDeadline(start.Add(min(quiet, patience-waited)))
-			n, err = o.f.Read(o.buf)
+			n, err = o.fd.Read(o.buf)
 			waited += time.Since(start)
 		}
 		if n <= 0 || err != nil {

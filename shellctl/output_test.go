@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"hubfs/internal/fdio"
 )
 
 type sinkFunc func([]byte)
@@ -64,19 +66,30 @@ func TestFilterMayFinish(t *testing.T) {
 	var got string
 	o, w := pipeOutlet(t, func(p []byte) { got += string(p) })
 	w.WriteString("first ")
-	try := o.try
-	o.try = func(fd uintptr) bool {
-		try(fd)
-		if errors.Is(o.tryErr, unix.EAGAIN) && got == "first " {
+	o.fd = &lateWriter{o.fd.(*fdio.File), func() {
+		if got == "first " {
 			w.WriteString("last") // when all seemed to be over
 		}
-		return true
-	}
+	}}
 	o.wake()
 	o.run(nil)
 	if got != "first last" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// A lateWriter calls write when there is nothing to read.
+type lateWriter struct {
+	*fdio.File
+	write func()
+}
+
+func (l *lateWriter) TryRead(p []byte) (int, error) {
+	n, err := l.File.TryRead(p)
+	if errors.Is(err, unix.EAGAIN) {
+		l.write()
+	}
+	return n, err
 }
 
 // Who never stops to write is not heard for ever.
