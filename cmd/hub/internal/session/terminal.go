@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -37,15 +38,34 @@ func Stdio() (t Terminal, stop func()) {
 	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP,
 		syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP, syscall.SIGCONT)
 	t = Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Name: os.Getenv("TERM"), Signals: signals}
+	stop = func() { signal.Stop(signals) }
 	fd := int(os.Stdin.Fd())
 	if term.IsTerminal(fd) {
+		if tty, closeTTY, ok := openTerminal(fd); ok {
+			// Nothing of a session blocks a thread now, and one processor is
+			// enough for it. With more, each key wakes a thread that looks for
+			// work, on a processor that the server could use.
+			runtime.GOMAXPROCS(1)
+			t.In = tty
+			if sameFile(os.Stdin, os.Stdout) {
+				t.Out = tty
+			}
+			stop = func() { signal.Stop(signals); closeTTY() }
+		}
 		t.Raw = func() (func(), error) { return rawMode(fd) }
 		t.Size = func() (int, int, bool) {
 			cols, rows, err := term.GetSize(fd)
 			return rows, cols, err == nil && rows > 0 && cols > 0
 		}
 	}
-	return t, func() { signal.Stop(signals) }
+	return t, stop
+}
+
+// sameFile reports whether two files are one, as where both are the terminal.
+func sameFile(a, b *os.File) bool {
+	fa, erra := a.Stat()
+	fb, errb := b.Stat()
+	return erra == nil && errb == nil && os.SameFile(fa, fb)
 }
 
 // IsTerminal reports whether somebody types at t.
