@@ -160,6 +160,9 @@ func (w *world) terminal(args ...string) *dialogue.Terminal {
 // end stops the world's servers, and then expects everything else to be gone
 // by itself.
 func (w *world) end() {
+	if w.tb.Failed() {
+		w.autopsy()
+	}
 	deadline := time.Now().Add(patience)
 	for _, s := range w.servers {
 		s.cmd.Process.Signal(syscall.SIGTERM) // if it has not ended yet
@@ -183,5 +186,28 @@ func (w *world) end() {
 			p.kill()
 		}
 		p.close()
+	}
+}
+
+// autopsy logs what the servers of a test that has failed say, while they run.
+func (w *world) autopsy() {
+	sockets, _ := filepath.Glob(filepath.Join(w.run, "hub", "*.sock"))
+	for _, socket := range sockets {
+		// Not the test's context, which has ended.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		cmd := exec.CommandContext(ctx, w.command("hub").Path, "-s", "unix:"+socket, "ls", "--json")
+		cmd.Env = w.env
+		out, err := cmd.CombinedOutput()
+		cancel()
+		w.tb.Logf("%s: hub ls (%v):\n%s", socket, err, out)
+	}
+	for _, p := range worldProcesses(w.dir) {
+		w.tb.Log(p)
+		p.close()
+	}
+	logs, _ := filepath.Glob(filepath.Join(w.run, "hub", "*.log"))
+	for _, log := range logs {
+		text, _ := os.ReadFile(log)
+		w.tb.Logf("%s:\n%s", log, text)
 	}
 }
