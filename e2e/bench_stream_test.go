@@ -1,58 +1,82 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/binary"
+	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"sync"
+	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hubfs/client"
 )
 
-const (
-	blockSize = 64 << 10
-	cycleSize = 16 * blockSize // the stream repeats after this many bytes
-)
-
-// cycle holds the bytes of which every stream is made: each word of eight
-// bytes is its own place, so that a byte lost, doubled or moved shows.
-var cycle = sync.OnceValue(func() []byte {
-	c := make([]byte, cycleSize)
-	for i := 0; i < len(c); i += 8 {
-		binary.LittleEndian.PutUint64(c[i:], uint64(i)|0xa5<<56)
-	}
-	return c
-})
-
-// A carrier carries blocks from one writer to one or more readers. The
-// writer and the readers are the same code in this process for all carriers;
+// A carrier carries blocks from one writer, this process, to one or more
+// readers in another. Writer and readers are the same code for all carriers;
 // what is between differs.
 type carrier struct {
-	name    string
-	write   func(block []byte) error
-	readers []func(p []byte) (int, error)
-	rate    samples // bytes a second, to each reader
-	round   int
+	name  string
+	write func(block []byte) error
+	rate  samples // bytes a second, to each reader
+
+	ask    io.Writer // to the readers
+	answer *bufio.Scanner
 }
 
-// run carries some blocks to all readers and returns how long it took. Every
-// byte of the first round is checked; after it the first word of every read
-// and the count are, which costs next to nothing.
-func (c *carrier) run(b *testing.B, blocks int) {
+// readers starts the process that reads: kind and where are openStream's.
+func (c *carrier) readers(b *testing.B, kind, where string, n int, sockets ...*os.File) {
 	b.Helper()
-	total := blocks * blockSize
-	var wg sync.WaitGroup
-	errs := make([]error, len(c.readers))
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := &exec.Cmd{
+		Path:       self,
+		Args:       []string{readerName, kind, where, strconv.Itoa(n)},
+		Stderr:     os.Stderr,
+		ExtraFiles: sockets,
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		in.Close() // its end
+		cmd.Wait()
+	})
+	c.ask, c.answer = in, bufio.NewScanner(out)
+	c.wait(b)
+}
+
+// wait waits for the readers to say ok.
+func (c *carrier) wait(b *testing.B) {
+	b.Helper()
+	if !c.answer.Scan() || c.answer.Text() != "ok" {
+		b.Fatalf("%s: the readers: %q, %v", c.name, c.answer.Text(), c.answer.Err())
+	}
+}
+
+// run carries some blocks to all readers and returns how long it took. All
+// bytes are checked, or the first word of every read and the count, which
+// costs next to nothing.
+func (c *carrier) run(b *testing.B, blocks int, all bool) time.Duration {
+	b.Helper()
 	start := time.Now()
-	for i, read := range c.readers {
-		wg.Go(func() { errs[i] = receive(read, total, c.round == 0) }) // ends with the round's last byte
+	if _, err := fmt.Fprintln(c.ask, blocks*blockSize, all); err != nil {
+		b.Fatalf("%s: %v", c.name, err)
 	}
 	for i := range blocks {
 		at := i * blockSize % cycleSize
@@ -60,63 +84,20 @@ func (c *carrier) run(b *testing.B, blocks int) {
 			b.Fatalf("%s: write: %v", c.name, err)
 		}
 	}
-	wg.Wait()
-	took := time.Since(start)
-	for _, err := range errs {
-		if err != nil {
-			b.Fatalf("%s: %v", c.name, err)
-		}
-	}
-	if c.round++; c.round > 1 {
-		c.rate = append(c.rate, float64(total)/took.Seconds())
-	}
-}
-
-// receive reads and checks the bytes of one round, which begins at the
-// beginning of the cycle.
-func receive(read func([]byte) (int, error), total int, all bool) error {
-	buf := make([]byte, blockSize)
-	for pos := 0; pos < total; {
-		n, err := read(buf[:min(len(buf), total-pos)])
-		if err != nil {
-			return fmt.Errorf("read at %d of %d: %w", pos, total, err)
-		}
-		if n == 0 {
-			return fmt.Errorf("read at %d of %d: the stream ended", pos, total)
-		}
-		if at, ok := check(buf[:n], pos, all); !ok {
-			return fmt.Errorf("read of %d bytes at %d: wrong byte at %d", n, pos, at)
-		}
-		pos += n
-	}
-	return nil
-}
-
-// check compares p with the stream at pos, all of it or the beginning.
-func check(p []byte, pos int, all bool) (wrong int, ok bool) {
-	if !all {
-		p = p[:min(8, len(p))]
-	}
-	for len(p) > 0 {
-		want := cycle()[pos%cycleSize:]
-		n := min(len(p), len(want))
-		if !bytes.Equal(p[:n], want[:n]) {
-			return pos, false
-		}
-		p, pos = p[n:], pos+n
-	}
-	return 0, true
+	c.wait(b)
+	return time.Since(start)
 }
 
 // compare runs the carriers in turn, and reports the rates in MB/s.
 func compare(b *testing.B, blocks int, carriers ...*carrier) {
 	b.Helper()
 	for _, c := range carriers {
-		c.run(b, 32) // the round in which every byte is checked
+		c.run(b, 32, true)
 	}
 	for b.Loop() {
 		for _, c := range carriers {
-			c.run(b, blocks)
+			took := c.run(b, blocks, false)
+			c.rate = append(c.rate, float64(blocks*blockSize)/took.Seconds())
 		}
 	}
 	noTimes(b)
@@ -152,25 +133,27 @@ func BenchmarkFanOut(b *testing.B) {
 
 // bareCarrier is one Unix socket for each reader, and nothing between.
 func bareCarrier(b *testing.B, readers int) *carrier {
-	l, err := net.Listen("unix", filepath.Join(shortTempDir(b), "bare"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
 	c := &carrier{name: "bare"}
 	var out []net.Conn
+	var theirs []*os.File
 	for range readers {
-		w, err := net.Dial("unix", l.Addr().String())
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			b.Fatal(err)
 		}
-		r, err := l.Accept()
+		ours := os.NewFile(uintptr(fds[0]), "socket")
+		w, err := net.FileConn(ours)
+		ours.Close()
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Cleanup(func() { w.Close(); r.Close() })
+		b.Cleanup(func() { w.Close() })
 		out = append(out, w)
-		c.readers = append(c.readers, r.Read)
+		theirs = append(theirs, os.NewFile(uintptr(fds[1]), "socket"))
+	}
+	c.readers(b, "socket", "", readers, theirs...)
+	for _, f := range theirs {
+		f.Close()
 	}
 	c.write = func(block []byte) error {
 		for _, w := range out {
@@ -187,22 +170,16 @@ func bareCarrier(b *testing.B, readers int) *carrier {
 func teeCarrier(b *testing.B, readers int) *carrier {
 	w := newPeerWorld(b)
 	c := &carrier{name: "tee"}
-	var fifos []string
+	args := []string{"-p"}
 	for i := range readers {
-		f := string(w.fifo(fmt.Sprintf("tee%d", i)))
-		fifos = append(fifos, f)
-		r, err := os.OpenFile(f, os.O_RDWR, 0) // not to wait for tee here
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { r.Close() })
-		c.readers = append(c.readers, r.Read)
+		args = append(args, string(w.fifo("tee"+strconv.Itoa(i))))
 	}
+	c.readers(b, "fifo", filepath.Join(w.dir, "tee"), readers)
 	in, out, err := os.Pipe()
 	if err != nil {
 		b.Fatal(err)
 	}
-	tee := exec.Command("tee", slices.Concat([]string{"-p"}, fifos)...)
+	tee := exec.Command("tee", args...)
 	tee.Env, tee.Stdin, tee.Stderr = w.env, in, os.Stderr
 	if err := tee.Start(); err != nil {
 		b.Fatal(err)
@@ -219,45 +196,35 @@ func teeCarrier(b *testing.B, readers int) *carrier {
 	return c
 }
 
-// hubCarrier is a hub of a server in a process of its own, and a connection
-// for the writer and each reader. The hub is in fear: like a socket and a
-// fifo it makes the writer wait for the slowest reader.
+// hubCarrier is a hub of a server, and a connection for the writer and for
+// each reader. The hub is in fear: like a socket and a fifo it makes the
+// writer wait for the slowest reader.
 func hubCarrier(b *testing.B, readers int) *carrier {
 	w := newWorld(b)
 	w.serve("-s", "bench")
 	ctx := b.Context()
-	connect := func() *client.Conn {
-		conn, err := net.Dial("unix", w.socket("bench"))
-		if err != nil {
-			b.Fatal(err)
-		}
-		c, err := client.New(ctx, conn, client.Options{Uname: "bench", Ordered: true})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { c.Close() })
-		return c
+	conn, err := net.Dial("unix", w.socket("bench"))
+	if err != nil {
+		b.Fatal(err)
 	}
-	wc := connect()
-	f, err := wc.Create(ctx, "/stream", 0o666, 1)
+	wc, err := client.New(ctx, conn, streamOptions)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { wc.Close() })
+	f, err := wc.Create(ctx, "/stream", 0o666, client.OWRITE)
 	if err != nil {
 		b.Fatal(err)
 	}
 	if err := wc.WriteFile(ctx, "/ctl", []byte("fear stream\n")); err != nil {
 		b.Fatal(err)
 	}
+	c := &carrier{name: "hub"}
+	c.readers(b, "hub", w.socket("bench"), readers)
 	out := f.Writer(8)
-	c := &carrier{name: "hub", write: func(block []byte) error {
+	c.write = func(block []byte) error {
 		_, err := out.WriteContext(ctx, block)
 		return err
-	}}
-	for range readers {
-		f, err := connect().Open(ctx, "/stream", 0)
-		if err != nil {
-			b.Fatal(err)
-		}
-		in := f.Reader(4)
-		c.readers = append(c.readers, func(p []byte) (int, error) { return in.ReadContext(ctx, p) })
 	}
 	return c
 }

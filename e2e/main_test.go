@@ -14,6 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	dialogue.Leader() // does not return in a process that is one
+	streamReaders()   // likewise
 	code := m.Run()
 	programs.remove()
 	os.Exit(code)
