@@ -63,8 +63,12 @@ func exitCode(err error) int {
 // report says for people what went wrong, and what to do where we know.
 func report(w io.Writer, err error) {
 	var status statusError
-	if err == nil || errors.As(err, &status) {
+	var sig session.SignalError
+	switch {
+	case err == nil, errors.As(err, &status):
 		return
+	case errors.As(err, &sig) && sig.Signal == syscall.SIGINT:
+		return // who has typed Ctrl-C knows
 	}
 	fmt.Fprintf(w, "hub: %v\n", err)
 	if hint := hintOf(err); hint != "" {
