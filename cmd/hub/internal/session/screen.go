@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"hubfs/cmd/hub/internal/ansi"
 )
 
 // A screen is the terminal as it is written to: by the shell, and now and
@@ -17,7 +19,7 @@ type screen struct {
 
 	mu     sync.Mutex    // also orders writes: held while writing to the terminal
 	raw    bool          // guarded by mu: lines of ours end with \r\n; overlays are possible
-	modes  modes         // guarded by mu
+	modes  ansi.Modes    // guarded by mu
 	open   bool          // guarded by mu: an overlay is open
 	closed chan struct{} // guarded by mu: made when somebody waits for the overlay to close
 	own    bool          // guarded by mu: the overlay has the alternate screen
@@ -48,7 +50,7 @@ func (s *screen) show(ctx context.Context, w io.Writer, p []byte) error {
 	defer s.mu.Unlock()
 	_, err := w.Write(p)
 	if s.raw {
-		s.modes.see(p) // after the write: nobody waits for it
+		s.modes.See(p) // after the write: nobody waits for it
 	}
 	return err
 }
@@ -60,10 +62,10 @@ func (s *screen) say(text string) {
 	defer s.mu.Unlock()
 	if s.raw {
 		text = strings.ReplaceAll(text, "\n", "\r\n")
-		if s.modes.column {
+		if s.modes.InLine() {
 			text = "\r\n" + text
 		}
-		s.modes.column = false
+		s.modes.Newline()
 	}
 	io.WriteString(s.err, text)
 }
@@ -79,7 +81,7 @@ func (s *screen) overlay(text, prompt string) {
 	if !s.open {
 		s.open = true
 		b.WriteString("\x1b7")
-		if s.own = !s.modes.alternate(); s.own {
+		if s.own = !s.modes.Alternate(); s.own {
 			b.WriteString("\x1b[?1049h")
 		}
 	}
@@ -133,7 +135,7 @@ func (s *screen) undo() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.raw {
-		io.WriteString(s.out, s.modes.undo())
+		io.WriteString(s.out, s.modes.Undo())
 	}
 }
 
@@ -141,7 +143,7 @@ func (s *screen) undo() {
 func (s *screen) inAlternate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.modes.alternate()
+	return s.modes.Alternate()
 }
 
 // clip shortens a line to what fits, and makes it harmless: names and

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hubfs/client"
+	"hubfs/cmd/hub/internal/ansi"
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/shellctl"
 )
@@ -267,13 +268,13 @@ func (v *view) history(ctx context.Context, f *client.File, hub server.Hub, line
 		if first > start { // overtaken meanwhile: there is no more
 			break
 		}
-		if _, enough := lastLines(kept, lines); enough {
+		if _, enough := ansi.LastLines(kept, lines); enough {
 			break
 		}
 	}
-	if tail, _ := lastLines(kept, lines); len(tail) > 0 {
+	if tail, _ := ansi.LastLines(kept, lines); len(tail) > 0 {
 		if v.raw {
-			tail = quiet(tail)
+			tail = ansi.Quiet(tail)
 		}
 		err = v.s.screen.show(ctx, w, tail)
 	}

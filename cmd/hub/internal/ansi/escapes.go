@@ -1,4 +1,7 @@
-package session
+// Package ansi looks at what programs send to terminals: which modes they
+// switch on and leave behind, and what of it makes a terminal answer. It draws
+// nothing and knows no screen.
+package ansi
 
 import "bytes"
 

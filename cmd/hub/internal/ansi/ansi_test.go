@@ -1,4 +1,4 @@
-package session
+package ansi
 
 import (
 	"bytes"
@@ -41,7 +41,7 @@ func TestHistoryAsksTheTerminalNothing(t *testing.T) {
 		"\x1b[14t", "\x1b[18t", "\x1b]11;?\x07", "\x1b]10;?\x1b\\", "\x1b]4;1;?\x07", "\x1b]52;c;aGVsbG8=\x07",
 		"\x1bP+q544e\x1b\\", "\x1bP$qm\x1b\\", "\x05", "\x07", "\x1bZ", "\x1b]9;done\x07", "\x1b_Ga=q\x1b\\",
 	} {
-		if got := quiet([]byte("a" + q + "b")); string(got) != "ab" {
+		if got := Quiet([]byte("a" + q + "b")); string(got) != "ab" {
 			t.Errorf("%q: %q", q, got)
 		}
 	}
@@ -49,7 +49,7 @@ func TestHistoryAsksTheTerminalNothing(t *testing.T) {
 		"\x1b[31mred\x1b[m", "\x1b]0;title\x07", "\x1b[2J\x1b[H", "\x1b[?1049h", "\x1b[22;0;0t", "\x1b[2 q",
 		"\x1b]8;;http://x/\x1b\\link\x1b]8;;\x1b\\", "é\r\n", "\x1b[!p", "\x1b[5", "\x1b[>1u",
 	} {
-		if got := quiet([]byte(keep)); string(got) != keep {
+		if got := Quiet([]byte(keep)); string(got) != keep {
 			t.Errorf("%q became %q", keep, got)
 		}
 	}
@@ -71,9 +71,9 @@ func TestLastLines(t *testing.T) {
 		{"a\nb\n", -1, "a\nb\n", false},
 		{"a\nb\n", 9, "a\nb\n", false},
 	} {
-		tail, enough := lastLines([]byte(tt.in), tt.n)
+		tail, enough := LastLines([]byte(tt.in), tt.n)
 		if string(tail) != tt.tail || enough != tt.enough {
-			t.Errorf("lastLines(%q, %d) = %q, %v", tt.in, tt.n, tail, enough)
+			t.Errorf("LastLines(%q, %d) = %q, %v", tt.in, tt.n, tail, enough)
 		}
 	}
 }
@@ -93,17 +93,17 @@ func TestTerminalIsPutBack(t *testing.T) {
 		{"cursor shape", "\x1b[5 q\n", "\x1b[0 q"},
 		{"reset", "\x1b[?1000h\x1b=\x1bc\n", ""},
 	} {
-		m := &modes{}
-		m.see([]byte(tt.in))
-		if got := m.undo(); got != tt.want {
+		m := &Modes{}
+		m.See([]byte(tt.in))
+		if got := m.Undo(); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 		// However the bytes are cut.
-		m = &modes{}
+		m = &Modes{}
 		for _, c := range []byte(tt.in) {
-			m.see([]byte{c})
+			m.See([]byte{c})
 		}
-		if got := m.undo(); got != tt.want {
+		if got := m.Undo(); got != tt.want {
 			t.Errorf("%s, a byte at a time: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -113,19 +113,19 @@ func FuzzQuietKeepsOrderAndEnds(f *testing.F) {
 	f.Add([]byte("a\x1b[6nb\x1b]11;?\x07c\x1b[1\x1b"))
 	f.Add(bytes.Repeat([]byte("\x1b]"), 5000))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		out := quiet(p)
+		out := Quiet(p)
 		i := 0
 		for _, c := range out { // a subsequence of p
 			for i < len(p) && p[i] != c {
 				i++
 			}
 			if i == len(p) {
-				t.Fatalf("quiet(%q) = %q", p, out)
+				t.Fatalf("Quiet(%q) = %q", p, out)
 			}
 			i++
 		}
-		m := &modes{}
-		m.see(p)
-		m.undo()
+		m := &Modes{}
+		m.See(p)
+		m.Undo()
 	})
 }

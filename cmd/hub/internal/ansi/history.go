@@ -1,4 +1,4 @@
-package session
+package ansi
 
 import (
 	"bytes"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// lastLines returns the end of p that holds its last n lines, a line without
+// LastLines returns the end of p that holds its last n lines, a line without
 // its newline counting as one, and whether p has as many. n < 0 is all of p.
-func lastLines(p []byte, n int) (tail []byte, enough bool) {
+func LastLines(p []byte, n int) (tail []byte, enough bool) {
 	if n < 0 {
 		return p, false
 	}
@@ -27,10 +27,10 @@ func lastLines(p []byte, n int) (tail []byte, enough bool) {
 	}
 }
 
-// quiet returns history as it may be shown again: without what would make the
+// Quiet returns history as it may be shown again: without what would make the
 // terminal answer, ring, notify or touch the clipboard. An answer to a
 // question that was asked yesterday would be typed into the shell of today.
-func quiet(p []byte) []byte {
+func Quiet(p []byte) []byte {
 	out := make([]byte, 0, len(p))
 	for {
 		at, n, q := nextSequence(p)

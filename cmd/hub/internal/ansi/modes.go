@@ -1,4 +1,4 @@
-package session
+package ansi
 
 import (
 	"bytes"
@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// modes follows what the programs of a shell switch on in the terminal, so
+// Modes follow what the programs of a shell switch on in the terminal, so
 // that it can be switched off when somebody leaves in the middle of one: a
 // terminal that is left in the alternate screen, with the mouse reported and
 // the cursor hidden, is not put back as it was.
-type modes struct {
+type Modes struct {
 	on       []int // private modes that are set and were not
 	off      []int // private modes that are reset and were set
 	keypad   bool  // ESC =
@@ -35,8 +35,8 @@ var (
 	alternateScreens = []int{47, 1047, 1049}
 )
 
-// see takes a piece of output that went to the terminal.
-func (m *modes) see(p []byte) {
+// See takes a piece of output that went to the terminal.
+func (m *Modes) See(p []byte) {
 	if len(p) == 0 {
 		return
 	}
@@ -59,7 +59,7 @@ func (m *modes) see(p []byte) {
 	}
 }
 
-func (m *modes) apply(q sequence) {
+func (m *Modes) apply(q sequence) {
 	body := string(q.body)
 	switch q.kind {
 	case 0:
@@ -69,7 +69,7 @@ func (m *modes) apply(q sequence) {
 		case body == "" && q.final == '>':
 			m.keypad = false
 		case body == "" && q.final == 'c':
-			*m = modes{column: m.column}
+			*m = Modes{column: m.column}
 		case body == "(":
 			m.graphics = q.final == '0'
 		}
@@ -106,7 +106,7 @@ func (m *modes) apply(q sequence) {
 	}
 }
 
-func (m *modes) setPrivate(n int, set bool) {
+func (m *Modes) setPrivate(n int, set bool) {
 	var l *[]int
 	switch {
 	case slices.Contains(usuallyOff, n):
@@ -124,10 +124,16 @@ func (m *modes) setPrivate(n int, set bool) {
 }
 
 // soft is what CSI ! p, a soft reset, switches off.
-func (m *modes) soft() {
+func (m *Modes) soft() {
 	m.keypad, m.insert, m.graphics, m.region, m.sgr = false, false, false, false, false
 	m.off = nil
 }
+
+// InLine reports whether the output has stopped in the middle of a line.
+func (m *Modes) InLine() bool { return m.column }
+
+// Newline notes a newline that was not the program's.
+func (m *Modes) Newline() { m.column = false }
 
 // place orders private modes as they are to be switched off.
 func place(n int) int {
@@ -137,9 +143,9 @@ func place(n int) int {
 	return 0
 }
 
-// undo returns what brings the terminal back to where it was, ready for a
+// Undo returns what brings the terminal back to where it was, ready for a
 // line of text, and forgets it.
-func (m *modes) undo() string {
+func (m *Modes) Undo() string {
 	var b strings.Builder
 	if m.kitty > 0 {
 		fmt.Fprintf(&b, "\x1b[<%du", m.kitty)
@@ -169,7 +175,7 @@ func (m *modes) undo() string {
 		fmt.Fprintf(&b, "\x1b[?%dh", n)
 	}
 	// The alternate screen goes last: leaving it brings back the cursor.
-	alternate := m.alternate()
+	alternate := m.Alternate()
 	slices.SortStableFunc(m.on, func(a, b int) int {
 		return place(a) - place(b)
 	})
@@ -179,11 +185,11 @@ func (m *modes) undo() string {
 	if m.column || alternate {
 		b.WriteString("\r\n")
 	}
-	*m = modes{}
+	*m = Modes{}
 	return b.String()
 }
 
-// alternate reports whether a program uses the alternate screen.
-func (m *modes) alternate() bool {
+// Alternate reports whether a program uses the alternate screen.
+func (m *Modes) Alternate() bool {
 	return slices.ContainsFunc(m.on, func(n int) bool { return slices.Contains(alternateScreens, n) })
 }
