@@ -30,8 +30,18 @@ func (o *attachOptions) flags(cmd *cobra.Command) {
 
 func (a *app) attachCmd(o *attachOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "attach [-r] [-x] NAME",
-		Short:             "attach to a shell that there is",
+		Use:   "attach [-r] [-x] NAME",
+		Short: "attach to a shell that there is",
+		Long: `Attach to a shell that there is; hub NAME starts it if need be.
+
+Every key goes to the shell but the prefix key, Ctrl-\\ unless -e says otherwise,
+and the key behind it: d detaches, ? lists the others. In front of a shell on
+pipes, and where standard input is no terminal, it is lines that go to the
+shell, and a line that begins with % is a command: %detach, %help. Ctrl-D is
+then an end of file for the shell's program, and Ctrl-C interrupts it. Where
+standard input is no terminal, its end detaches.
+
+When the shell ends, hub leaves with its exit status; when we detach, with 0.`,
 		Args:              a.exactly(1, "the NAME of a shell"),
 		ValidArgsFunction: a.completeShells,
 		RunE: func(cmd *cobra.Command, args []string) error {
