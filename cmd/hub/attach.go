@@ -34,7 +34,7 @@ func (a *app) attachCmd(o *attachOptions) *cobra.Command {
 		Short: "attach to a shell that there is",
 		Long: `Attach to a shell that there is; hub NAME starts it if need be.
 
-Every key goes to the shell but the prefix key, Ctrl-\\ unless -e says otherwise,
+Every key goes to the shell but the prefix key, Ctrl-\ unless -e says otherwise,
 and the key behind it: d detaches, ? lists the others. In front of a shell on
 pipes, and where standard input is no terminal, it is lines that go to the
 shell, and a line that begins with % is a command: %detach, %help. Ctrl-D is
