@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"hubfs/client"
 )
 
@@ -133,23 +131,30 @@ func BenchmarkFanOut(b *testing.B) {
 
 // bareCarrier is one Unix socket for each reader, and nothing between.
 func bareCarrier(b *testing.B, readers int) *carrier {
+	l, err := net.Listen("unix", filepath.Join(shortTempDir(b), "bare"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
 	c := &carrier{name: "bare"}
 	var out []net.Conn
 	var theirs []*os.File
 	for range readers {
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			b.Fatal(err)
-		}
-		ours := os.NewFile(uintptr(fds[0]), "socket")
-		w, err := net.FileConn(ours)
-		ours.Close()
+		w, err := net.Dial("unix", l.Addr().String())
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.Cleanup(func() { w.Close() })
-		out = append(out, w)
-		theirs = append(theirs, os.NewFile(uintptr(fds[1]), "socket"))
+		r, err := l.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		f, err := r.(*net.UnixConn).File()
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Close()
+		out, theirs = append(out, w), append(theirs, f)
 	}
 	c.readers(b, "socket", "", readers, theirs...)
 	for _, f := range theirs {
