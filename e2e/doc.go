@@ -4,13 +4,19 @@
 //
 //   - Dialogues: a program on a PTY, to which a test types and whose answers
 //     it waits for (session_test.go and its neighbours).
+//
 //   - Scripts: testdata/*.txtar, the commands that need no terminal.
+//
 //   - Benchmarks: each beside its limit or its peer, in the same run, with
 //     the ratio reported. What is missing on the machine is named and skipped.
+//     For figures to keep:
+//
+//     go test -run '^$' -bench . -benchtime 5s ./e2e
 //
 // Every test lives in a world of its own (see world in world_test.go): its
 // own runtime directory, its own home, its own server. When the test is over
-// the server is stopped, and a process that is left then fails the test.
+// the server is stopped. A process that is left then, and a panic or a race in
+// a server's log, fails the test.
 //
 // # Waiting
 //

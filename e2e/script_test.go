@@ -22,9 +22,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			w := newWorld(e.T().(testing.TB))
-			for _, v := range w.env {
-				e.Vars = append(e.Vars, v)
-			}
+			e.Vars = append(e.Vars, w.env...)
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "BIN="+bin)
 			e.Values[worldKey{}] = w
 			return nil

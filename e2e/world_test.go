@@ -3,9 +3,11 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,7 +108,7 @@ func (w *world) command(name string, args ...string) *exec.Cmd {
 		path = filepath.Join(programs.in(w.tb), name)
 	}
 	cmd := exec.CommandContext(w.tb.Context(), path, args...)
-	cmd.Env, cmd.Dir = w.env, w.home
+	cmd.Env, cmd.Dir = slices.Clip(w.env), w.home // what one adds is its own
 	return cmd
 }
 
@@ -125,12 +127,11 @@ func (w *world) hub(args ...string) result {
 // hubInput runs hub with input on its standard input.
 func (w *world) hubInput(input string, args ...string) result {
 	w.tb.Helper()
-	ctx, cancel := context.WithTimeout(w.tb.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(programs.in(w.tb), "hub"), args...)
-	cmd.Env, cmd.Dir = w.env, w.home
+	cmd := w.command("hub", args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &stdout, &stderr
+	deadline := time.AfterFunc(patience, func() { cmd.Cancel() })
+	defer deadline.Stop()
 	// A server that hub starts must not keep hub's own output open; if it
 	// does, this ends the wait and the test.
 	cmd.WaitDelay = 5 * time.Second
@@ -167,9 +168,6 @@ func (w *world) end() {
 	for _, s := range w.servers {
 		s.cmd.Process.Signal(syscall.SIGTERM) // if it has not ended yet
 		s.exit()
-		if w.tb.Failed() {
-			w.tb.Logf("hubfs said:\n%s", s.said())
-		}
 	}
 	for _, p := range worldProcesses(w.dir) {
 		switch {
@@ -187,6 +185,7 @@ func (w *world) end() {
 		}
 		p.close()
 	}
+	w.readLogs()
 }
 
 // autopsy logs what the servers of a test that has failed say, while they run.
@@ -205,9 +204,31 @@ func (w *world) autopsy() {
 		w.tb.Log(p)
 		p.close()
 	}
+}
+
+// readLogs looks at what the servers have written when they have ended. A
+// panic is survived, and a race may be: neither passes here.
+func (w *world) readLogs() {
+	said := map[string]string{}
+	for i, s := range w.servers {
+		said[fmt.Sprintf("server %d", i)] = s.said()
+	}
 	logs, _ := filepath.Glob(filepath.Join(w.run, "hub", "*.log"))
 	for _, log := range logs {
-		text, _ := os.ReadFile(log)
-		w.tb.Logf("%s:\n%s", log, text)
+		text, err := os.ReadFile(log)
+		if err != nil {
+			w.tb.Error(err)
+		}
+		said[log] = string(text)
+	}
+	for _, text := range said {
+		if strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic") {
+			w.tb.Error("a server has met a bug of its own: see below")
+		}
+	}
+	if w.tb.Failed() {
+		for name, text := range said {
+			w.tb.Logf("%s said:\n%s", name, text)
+		}
 	}
 }
