@@ -33,3 +33,8 @@ func (fs *FS) sayLocked(what string, about ...string) {
 	line := what + " " + fields(about...)
 	fs.later(func() { fs.events.lines.say(line) })
 }
+
+// say tells of something that has been done to a hub, in the post that did it.
+func (f *hubFile) say(what string) {
+	f.fs.events.lines.say(what + " " + field(f.pathName()))
+}

@@ -140,8 +140,10 @@ func TestEventsStartAtTheEndAndSkip(t *testing.T) {
 	f := s.openAs(alice, "events", tree.OpenRead)
 	f.waits()
 	s.mustCreate("d/", "d/a b")
+	s.ctl("freeze 'd/a b'\nmelt 'd/a b'")
 	s.ctl("end 'd/a b' 'exit 3'\nrm 'd/a b'")
-	f.read("hub new 'd/a b'\nhub end 'd/a b' 'exit 3'\nhub rm 'd/a b'\n")
+	f.read("hub new 'd/a b'\nhub freeze 'd/a b'\nhub melt 'd/a b'\n" +
+		"hub end 'd/a b' 'exit 3'\nhub rm 'd/a b'\n")
 	for range linesSize / len("hub new x\nhub rm x\n") {
 		s.mustCreate("x")
 		s.ctl("rm x")

@@ -69,10 +69,10 @@ func ctlWords(h *ctlHandle) []word {
 		{"calm", "[HUB]", "writers never wait; slow readers skip", 0, 1, fs.calm},
 		{"freeze", "[HUB]", "the hub stands still as a plain file", 0, 1, fs.hubWord(
 			func() { fs.frozen = true },
-			func(f *hubFile) { f.hub.Freeze() })},
+			func(f *hubFile) { f.hub.Freeze(); f.say("hub freeze") })},
 		{"melt", "[HUB]", "the hub flows again", 0, 1, fs.hubWord(
 			func() { fs.frozen = false },
-			func(f *hubFile) { f.hub.Melt() })},
+			func(f *hubFile) { f.hub.Melt(); f.say("hub melt") })},
 		{"trunc", "[HUB]", "new readers start at the end", 0, 1, fs.hubWord(
 			func() { fs.trunc = true },
 			func(f *hubFile) { f.hub.Trunc(true) })},

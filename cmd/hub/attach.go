@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -73,13 +74,11 @@ func (a *app) attach(ctx context.Context, name string, o attachOptions, start bo
 		return usagef("--history %d: expected a number of lines, 0 or -1", o.history)
 	}
 
-	opening, stop := interruptible(ctx)
-	srv, err := a.connect(opening, start)
-	err = cause(opening, err)
-	stop()
+	srv, term, release, err := a.open(ctx, start)
 	if err != nil {
 		return err
 	}
+	defer release()
 	defer srv.Close()
 	if os.Getenv("HUB_SHELL") == name && os.Getenv("HUB_SERVER") == srv.Addr.String() {
 		return &server.Error{
@@ -87,8 +86,6 @@ func (a *app) attach(ctx context.Context, name string, o attachOptions, start bo
 			Hint: "attached to itself it would show its own output for ever",
 		}
 	}
-	term, release := session.Stdio()
-	defer release()
 	cfg := session.Config{
 		Server:   srv,
 		Terminal: term,
@@ -110,6 +107,39 @@ func (a *app) attach(ctx context.Context, name string, o attachOptions, start bo
 		return statusError(code)
 	}
 	return nil
+}
+
+// open connects to the server, and opens the terminal meanwhile: to ask for each
+// of its signals is a round trip to a thread of the runtime, and all of them
+// take as long as the server's answers. A signal that means to end us ends the
+// connecting.
+func (a *app) open(ctx context.Context, start bool) (srv *server.Server, t session.Terminal, release func(), err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	connected, opened := make(chan struct{}), make(chan struct{})
+	go func() { // ends when we are connected, or cannot be
+		defer close(opened)
+		t, release = session.Stdio()
+		for {
+			select {
+			case sig := <-t.Signals:
+				switch sig {
+				case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT:
+					cancel(session.SignalError{Signal: sig.(syscall.Signal)})
+				}
+			case <-connected:
+				return
+			}
+		}
+	}()
+	srv, err = a.connect(ctx, start)
+	close(connected)
+	<-opened
+	if err != nil {
+		release()
+		return nil, t, nil, cause(ctx, err)
+	}
+	return srv, t, release, nil
 }
 
 // spec is the shell that somebody at this terminal wants who says no more: in

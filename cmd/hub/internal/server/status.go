@@ -260,21 +260,27 @@ func splitFields(line string) []string {
 	}
 }
 
-// Melted waits until a hub is not frozen any more, or is gone. The protocol
-// has no word for that moment: a read of a frozen hub that was not waiting
-// before finds the end of a file, again and again. So it looks now and then,
-// for as long as somebody keeps the hub frozen.
+// Melted waits until a hub is not frozen any more, or is gone. A read of a
+// frozen hub that was not waiting before finds the end of a file, again and
+// again; what happens to hubs is told in /events.
 func (s *Server) Melted(ctx context.Context, name string) error {
-	t := time.NewTicker(500 * time.Millisecond)
-	defer t.Stop()
+	events, err := s.Open(ctx, "/events", client.OREAD)
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	buf := make([]byte, 8<<10)
 	for {
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		// Look when the events are open: what changes from now on is there.
 		if h, ok, err := s.Hub(ctx, name); err != nil || !ok || !h.Is("frozen") {
 			return err
+		}
+		for about := false; !about; {
+			n, err := events.ReadContext(ctx, buf)
+			if err != nil {
+				return err
+			}
+			about = bytes.Contains(buf[:n], []byte(name))
 		}
 	}
 }

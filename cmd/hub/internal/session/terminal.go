@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"sync"
 	"syscall"
 
@@ -23,6 +22,8 @@ type Terminal struct {
 	Raw func() (restore func(), err error)
 	// Size is the terminal's size; ok is false if it has none.
 	Size func() (rows, cols int, ok bool)
+	// polled says that reading In blocks no thread.
+	polled bool
 	// Signals are those that the process gets: SIGWINCH, SIGINT, SIGTERM,
 	// SIGHUP, SIGTSTP, SIGCONT.
 	Signals <-chan os.Signal
@@ -42,11 +43,7 @@ func Stdio() (t Terminal, stop func()) {
 	fd := int(os.Stdin.Fd())
 	if term.IsTerminal(fd) {
 		if tty, closeTTY, ok := openTerminal(fd); ok {
-			// Nothing of a session blocks a thread now, and one processor is
-			// enough for it. With more, each key wakes a thread that looks for
-			// work, on a processor that the server could use.
-			runtime.GOMAXPROCS(1)
-			t.In = tty
+			t.In, t.polled = tty, true
 			if sameFile(os.Stdin, os.Stdout) {
 				t.Out = tty
 			}
