@@ -60,6 +60,7 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 	case *net.TCPConn:
 		c.plainSocket(nc)
 	case *net.UnixConn:
+		nc.SetWriteBuffer(socketBuffer) // the kernel's default will do too
 		c.plainSocket(nc)
 	}
 	if err := c.version(ctx, o.Msize); err != nil {
@@ -73,6 +74,10 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 	}
 	return c, nil
 }
+
+// socketBuffer is how much a Unix socket may hold that the server has not read:
+// each time it is full is a switch to the server and back. TCP finds its own.
+const socketBuffer = 1 << 20
 
 // plainSocket uses that rwc is a socket and nothing around it.
 func (c *Conn) plainSocket(nc syscall.Conn) {

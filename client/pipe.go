@@ -154,7 +154,7 @@ type PipeReader struct {
 
 // pipeUnit is how much a PipeReader asks for with one read. It is a buffer's
 // size only where so much comes at once.
-const pipeUnit = 64 << 10
+const pipeUnit = 256 << 10
 
 // Reader returns a PipeReader with depth reads under way, or one if the server
 // is not known to be ordered. While it is in use, read the File through it

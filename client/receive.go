@@ -20,6 +20,9 @@ type frames struct {
 // cost more than the second system call does.
 const readAhead = 4 << 10
 
+// readPast is how much is read past a long Rread: what is more would be copied.
+const readPast = 512
+
 // next returns the next message, which is valid until the call after; of a
 // long Rread only the header, and then read has to be called for the rest.
 // What a message says of its size is judged before memory is taken for it.
@@ -49,8 +52,25 @@ func (f *frames) next(msize uint32) (frame []byte, long bool, err error) {
 func (f *frames) read(p []byte) error {
 	n := copy(p, f.have)
 	f.have = f.have[n:]
-	_, err := io.ReadFull(f.r, p[n:])
-	return err
+	both, ok := f.r.(interface {
+		ReadBoth(p, next []byte) (int, error)
+	})
+	if !ok {
+		_, err := io.ReadFull(f.r, p[n:])
+		return err
+	}
+	// If p is not full, have is empty: the beginning of the next reply may
+	// come with the end of this one.
+	for n < len(p) {
+		m, err := both.ReadBoth(p[n:], f.buf[:min(len(f.buf), readPast)])
+		if err != nil {
+			return err
+		}
+		if n += m; n > len(p) {
+			f.have = f.buf[:n-len(p)]
+		}
+	}
+	return nil
 }
 
 // fill reads until have holds at least n bytes.

@@ -15,6 +15,7 @@ const (
 
 	readBuffer = 4 << 10  // what a connection starts with, and goes back to
 	keepBuffer = 64 << 10 // a larger one is dropped once it is empty
+	ahead      = 512      // read past a large Twrite: what is more would be copied
 )
 
 // reading returns what to read a connection with.
@@ -80,8 +81,26 @@ func (f *frames) readData(p []byte) error {
 		return nil
 	}
 	f.before()
-	_, err := io.ReadFull(f.r, p[n:])
-	return inside(err)
+	both, ok := f.r.(interface {
+		ReadBoth(p, next []byte) (int, error)
+	})
+	if !ok {
+		_, err := io.ReadFull(f.r, p[n:])
+		return inside(err)
+	}
+	// buf is empty now: the beginning of the next message may come with the
+	// end of this one.
+	f.buf, f.used = f.buf[:0], 0
+	for n < len(p) {
+		m, err := both.ReadBoth(p[n:], f.buf[:min(cap(f.buf), ahead)])
+		if err != nil {
+			return inside(err)
+		}
+		if n += m; n > len(p) {
+			f.buf = f.buf[:n-len(p)]
+		}
+	}
+	return nil
 }
 
 // skipData skips the rest of a large Twrite whose header is b: the size is

@@ -30,8 +30,15 @@ func newWriter(rwc io.ReadWriteCloser, stall time.Duration) *writer {
 		w.limit, _ = rwc.(interface{ SetWriteDeadline(time.Time) error })
 	}
 	w.sock, w.fd = plainSocket(rwc)
+	if unix, ok := w.sock.(*net.UnixConn); ok {
+		unix.SetWriteBuffer(socketBuffer) // the kernel's default will do too
+	}
 	return w
 }
+
+// socketBuffer is how much a Unix socket may hold that the peer has not read:
+// each time it is full costs a switch to the peer and back. TCP finds its own.
+const socketBuffer = 1 << 20
 
 // plainSocket returns rwc as what it is, if it is a socket and nothing around
 // it.

@@ -31,6 +31,7 @@ type File struct {
 	// The parameters and results of a call, and its body, made once: a closure
 	// for each call would be garbage for each keystroke.
 	rbuf     []byte
+	rnext    []byte // what is read after rbuf is full
 	rn       int
 	rerr     error
 	tryRead  func(fd uintptr) bool
@@ -53,11 +54,11 @@ func New(c syscall.Conn) (*File, error) {
 	}
 	f := &File{raw: raw}
 	f.tryRead = func(fd uintptr) bool {
-		f.rn, f.rerr = readFD(fd, f.rbuf)
+		f.rn, f.rerr = readFD(fd, f.rbuf, f.rnext)
 		return true
 	}
 	f.waitRead = func(fd uintptr) bool {
-		f.rn, f.rerr = readFD(fd, f.rbuf)
+		f.rn, f.rerr = readFD(fd, f.rbuf, f.rnext)
 		return f.rerr != syscall.EAGAIN
 	}
 	f.tryWrite = func(fd uintptr) bool {
@@ -77,6 +78,16 @@ func (f *File) Read(p []byte) (int, error) { return f.read(p, f.waitRead) }
 
 // TryRead reads what is there. If nothing is, the error is syscall.EAGAIN.
 func (f *File) TryRead(p []byte) (int, error) { return f.read(p, f.tryRead) }
+
+// ReadBoth reads as Read does, into p and on into next when p is full: the rest
+// of a message and the beginning of the one behind it, with one system call.
+// Where the system has no call for that it stops at the end of p.
+func (f *File) ReadBoth(p, next []byte) (int, error) {
+	f.rnext = next
+	n, err := f.read(p, f.waitRead)
+	f.rnext = nil
+	return n, err
+}
 
 func (f *File) read(p []byte, body func(uintptr) bool) (int, error) {
 	f.rbuf = p

@@ -104,6 +104,24 @@ func TestVectorArrivesInOrder(t *testing.T) {
 	}
 }
 
+// What is behind p goes into next, and is counted; nothing is lost where only p
+// is read.
+func TestReadBothReadsOn(t *testing.T) {
+	a, b := pair(t)
+	f := file(t, a)
+	b.Write([]byte("0123456789"))
+	p, next := make([]byte, 4), make([]byte, 10)
+	n, err := f.ReadBoth(p, next)
+	if err != nil || n != 10 && n != 4 || string(p) != "0123" || string(next[:n-4]) != "456789"[:n-4] {
+		t.Errorf("%d, %v: %q %q", n, err, p, next)
+	}
+	if n == 4 {
+		if m, err := f.Read(next); err != nil || string(next[:m]) != "456789" {
+			t.Errorf("%d, %v: %q", m, err, next)
+		}
+	}
+}
+
 func TestReadAndWriteWait(t *testing.T) {
 	a, b := pair(t)
 	f, g := file(t, a), file(t, b)

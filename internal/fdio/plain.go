@@ -7,7 +7,8 @@ import "syscall"
 // Elsewhere, and under the race detector, which has to see what a system call
 // does to memory, the calls are the standard library's.
 
-func readFD(fd uintptr, p []byte) (int, error) {
+// readFD reads into p alone: there is no readv in the standard library either.
+func readFD(fd uintptr, p, _ []byte) (int, error) {
 	for {
 		n, err := syscall.Read(int(fd), p)
 		if err != syscall.EINTR {

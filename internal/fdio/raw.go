@@ -7,10 +7,20 @@ import (
 	"unsafe"
 )
 
-// readFD is read(2) without entersyscall.
-func readFD(fd uintptr, p []byte) (int, error) {
+// readFD is read(2) of p without entersyscall, or readv(2) of p and next.
+func readFD(fd uintptr, p, next []byte) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		var n uintptr
+		var errno syscall.Errno
+		if len(next) == 0 {
+			n, _, errno = syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		} else {
+			var iov [2]syscall.Iovec
+			iov[0].Base, iov[1].Base = unsafe.SliceData(p), unsafe.SliceData(next)
+			iov[0].SetLen(len(p))
+			iov[1].SetLen(len(next))
+			n, _, errno = syscall.RawSyscall(syscall.SYS_READV, fd, uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+		}
 		switch errno {
 		case 0:
 			return int(n), nil
