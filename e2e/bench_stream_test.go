@@ -203,7 +203,8 @@ func teeCarrier(b *testing.B, readers int) *carrier {
 
 // hubCarrier is a hub of a server, and a connection for the writer and for
 // each reader. The hub is in fear: like a socket and a fifo it makes the
-// writer wait for the slowest reader.
+// writer wait for the slowest reader; it retains what the writer may have under
+// way and more.
 func hubCarrier(b *testing.B, readers int) *carrier {
 	w := newWorld(b)
 	w.serve("-s", "bench")
@@ -221,12 +222,12 @@ func hubCarrier(b *testing.B, readers int) *carrier {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := wc.WriteFile(ctx, "/ctl", []byte("fear stream\n")); err != nil {
+	if err := wc.WriteFile(ctx, "/ctl", []byte("fear stream\nsize stream 8388608\n")); err != nil {
 		b.Fatal(err)
 	}
 	c := &carrier{name: "hub"}
 	c.readers(b, "hub", w.socket("bench"), readers)
-	out := f.Writer(8)
+	out := f.Writer(32)
 	c.write = func(block []byte) error {
 		_, err := out.WriteContext(ctx, block)
 		return err

@@ -163,7 +163,7 @@ func (a *app) writeCmd() *cobra.Command {
 }
 
 // writesAhead is how many writes of hub write may be without an answer.
-const writesAhead = 16
+const writesAhead = 32
 
 // write copies standard input into a hub.
 func (a *app) write(ctx context.Context, srv *server.Server, name string) error {
