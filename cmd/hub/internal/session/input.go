@@ -6,13 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 )
 
 // readKeys reads what is typed until there is no more.
 func (s *session) readKeys(ctx context.Context) {
 	buf := make([]byte, 32<<10)
-	for {
+	for first := true; ; first = false {
 		n, err := s.cfg.Terminal.In.Read(buf)
+		if first && s.cfg.Terminal.polled {
+			// Nothing of the session blocks a thread, and one processor is
+			// enough for it. With more, each key wakes a thread that looks
+			// for work, on a processor that the server could use.
+			runtime.GOMAXPROCS(1)
+		}
 		for rest := buf[:n]; len(rest) > 0 && ctx.Err() == nil; {
 			if s.raw {
 				rest = s.typedRaw(ctx, rest)

@@ -27,7 +27,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -136,12 +135,6 @@ func Attach(ctx context.Context, cfg Config, name string) (end End, err error) {
 		return End{}, err
 	}
 	defer func() { s.view.close() }()
-	if s.cfg.Terminal.polled {
-		// Nothing of the session blocks a thread, and one processor is enough
-		// for it. With more, each key wakes a thread that looks for work, on
-		// a processor that the server could use.
-		runtime.GOMAXPROCS(1)
-	}
 	// Ends with what is typed, or with this process: a read of a terminal
 	// cannot be called off.
 	s.guard(func() { s.readKeys(ctx) })

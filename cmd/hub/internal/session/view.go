@@ -40,6 +40,8 @@ type view struct {
 
 	typed *outbox // to in
 
+	past []byte // of out, as it was when we came; copyOut shows and drops it
+
 	// The loop's.
 	notices chan string // lines from ctl; closed at its end
 	shown   chan error  // one value: the output has ended, or broken
@@ -67,8 +69,20 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 
 	var shell server.Shell
 	err := together(
-		func() (err error) {
-			shell, v.hubs, err = srv.ShellAndHubs(ctx, name)
+		func() error {
+			err := together(
+				func() (err error) {
+					shell, v.hubs, err = srv.ShellAndHubs(ctx, name)
+					return err
+				},
+				func() (err error) {
+					v.out, err = srv.Open(ctx, "/"+name+"1@", client.OREAD)
+					return err
+				},
+			)
+			if err == nil {
+				v.past, err = lastOf(ctx, v.out, v.hubs[1], s.cfg.History)
+			}
 			return err
 		},
 		func() (err error) {
@@ -76,10 +90,6 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 				return err
 			}
 			return v.attach(ctx)
-		},
-		func() (err error) {
-			v.out, err = srv.Open(ctx, "/"+name+"1@", client.OREAD)
-			return err
 		},
 		func() (err error) {
 			if !s.cfg.ReadOnly {
@@ -217,10 +227,20 @@ func (r reader) Read(p []byte) (int, error) { return r.f.ReadContext(r.ctx, p) }
 // comes, until the hub has ended.
 func (v *view) copyOut(f *client.File, i int, w io.Writer) error {
 	hub := v.hubs[i]
-	off, err := v.history(v.ctx, f, hub, v.s.cfg.History, w)
+	var past []byte
+	var err error
+	if f == v.out {
+		past, v.past = v.past, nil
+	} else {
+		past, err = lastOf(v.ctx, f, hub, v.s.cfg.History)
+	}
+	if err == nil {
+		err = v.showPast(v.ctx, past, w)
+	}
 	if err != nil {
 		return ignoreCancel(v.ctx, err)
 	}
+	off := hub.Next
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := f.ReadAtContext(v.ctx, buf, off)
@@ -252,16 +272,15 @@ func ignoreCancel(ctx context.Context, err error) error {
 	return err
 }
 
-// history shows the last lines of what the hub retains, and returns the
-// offset at which to go on.
-func (v *view) history(ctx context.Context, f *client.File, hub server.Hub, lines int, w io.Writer) (off int64, err error) {
+// lastOf returns the last lines of what a hub retained when it was looked at.
+func lastOf(ctx context.Context, f *client.File, hub server.Hub, lines int) ([]byte, error) {
 	var kept []byte
 	from := hub.Next
 	for size := int64(64 << 10); lines != 0 && from > hub.First; size *= 4 {
 		start := max(hub.First, from-size)
 		part, first, err := readRange(ctx, f, start, from)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		kept = append(part, kept...)
 		from = start
@@ -272,13 +291,19 @@ func (v *view) history(ctx context.Context, f *client.File, hub server.Hub, line
 			break
 		}
 	}
-	if tail, _ := ansi.LastLines(kept, lines); len(tail) > 0 {
-		if v.raw {
-			tail = ansi.Quiet(tail)
-		}
-		err = v.s.screen.show(ctx, w, tail)
+	tail, _ := ansi.LastLines(kept, lines)
+	return tail, nil
+}
+
+// showPast shows old output.
+func (v *view) showPast(ctx context.Context, past []byte, w io.Writer) error {
+	if len(past) == 0 {
+		return nil
 	}
-	return hub.Next, err
+	if v.raw {
+		past = ansi.Quiet(past)
+	}
+	return v.s.screen.show(ctx, w, past)
 }
 
 // readRange reads the bytes of a hub from offset from up to to. Where the
@@ -391,8 +416,11 @@ func (v *view) showAgain(ctx context.Context) error {
 	}
 	defer f.Close()
 	v.s.screen.clear()
-	_, err = v.history(ctx, f, h, v.rows-1, v.s.cfg.Terminal.Out)
-	return err
+	past, err := lastOf(ctx, f, h, v.rows-1)
+	if err != nil {
+		return err
+	}
+	return v.showPast(ctx, past, v.s.cfg.Terminal.Out)
 }
 
 // nudge changes the size of the shell's terminal and changes it back.
