@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -102,15 +101,6 @@ func (s *screenful) read() []byte {
 			s.b.Fatalf("%s: read of its terminal: %v", s.name, err)
 		}
 		return s.buf[:n]
-	}
-}
-
-// expect reads until text has appeared.
-func (s *screenful) expect(text string) {
-	s.b.Helper()
-	var seen string
-	for !strings.Contains(seen, text) {
-		seen += string(s.read())
 	}
 }
 
