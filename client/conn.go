@@ -43,7 +43,9 @@ type Conn struct {
 }
 
 // New makes a Conn of a connection: it agrees on a version and a message size
-// and attaches. It owns rwc from now on, and closes it if it fails.
+// and attaches. It owns rwc from now on, and closes it if it fails. With a
+// server that keeps to the order it does not wait for the answer to the attach:
+// if that is refused, the connection ends, and every call says why.
 func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) {
 	if o.Msize == 0 || o.Msize > wire.MaxMsize {
 		o.Msize = wire.MaxMsize
@@ -133,7 +135,11 @@ func (c *Conn) attach(ctx context.Context, o Options) error {
 	c.root = root
 	cl := c.newCall(wire.Tattach)
 	cl.m.Fid, cl.m.Afid, cl.m.Uname, cl.m.Aname = root, wire.NoFid, o.Uname, o.Aname
+	cl.unheard = o.Ordered
 	c.send(ctx, cl)
+	if o.Ordered {
+		return nil // what follows finds it done; if it is refused, receive ends the connection
+	}
 	if !cl.wait(ctx) {
 		return ctx.Err() // the caller closes the connection, and the call ends
 	}

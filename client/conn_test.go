@@ -292,3 +292,35 @@ func TestTflushIsNotAnsweredByAnError(t *testing.T) {
 		}
 	})
 }
+
+// New does not wait for the attach where the server keeps to the order; a
+// refusal ends the connection, and is what every call says.
+func TestRefusedAttachEndsAnOrderedConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		s := &script{t: t, conn: theirs}
+		defer theirs.Close()
+		type made struct {
+			c   *client.Conn
+			err error
+		}
+		making := async(func() made {
+			c, err := client.New(t.Context(), ours, client.Options{Ordered: true})
+			return made{c, err}
+		})
+		s.reply(s.want(wire.Tversion), wire.Msg{Type: wire.Rversion, Msize: 8192, Version: wire.Version})
+		attach := s.want(wire.Tattach)
+		m := <-making
+		if m.err != nil {
+			t.Fatal(m.err)
+		}
+		stat := async(func() error { _, err := m.c.Stat(t.Context(), "x"); return err })
+		s.want(wire.Twalk)
+		s.want(wire.Tstat)
+		s.reply(attach, wire.Msg{Type: wire.Rerror, Ename: "permission denied"})
+		if err := <-stat; !errors.Is(err, client.ErrPermission) || !strings.Contains(err.Error(), "attach: permission denied") {
+			t.Error(err)
+		}
+		<-m.c.Done()
+	})
+}

@@ -20,6 +20,52 @@ func (c *Conn) Open(ctx context.Context, path string, mode uint8) (*File, error)
 	return c.newFile(path, fid, m.Qid, m.Iounit), nil
 }
 
+// OpenWrite opens the file at path and writes p, which fits into one message:
+// with a server that keeps to the order, in one round trip. It is for files
+// that take commands. If the write fails the file is not open.
+func (c *Conn) OpenWrite(ctx context.Context, path string, mode uint8, p []byte) (*File, error) {
+	next := c.newCall(wire.Twrite)
+	next.m.Data, next.most = p, len(p)
+	f, err := c.openThen(ctx, path, mode, next)
+	if err != nil {
+		return nil, err
+	}
+	n := int(next.m.Count)
+	c.freeCall(next)
+	f.advance(n)
+	if n < len(p) {
+		f.leave()
+		return nil, fmt.Errorf("write %s: %w", path, io.ErrShortWrite)
+	}
+	return f, nil
+}
+
+// OpenRead opens the file at path and reads its first bytes into p: with a
+// server that keeps to the order, in one round trip. It is for files that do
+// not wait; n is 0 if they are empty.
+func (c *Conn) OpenRead(ctx context.Context, path string, mode uint8, p []byte) (f *File, n int, err error) {
+	next := c.newCall(wire.Tread)
+	next.most = min(len(p), int(c.msize)-wire.IOHDRSZ)
+	next.m.Count = uint32(next.most)
+	if f, err = c.openThen(ctx, path, mode, next); err != nil {
+		return nil, 0, err
+	}
+	n = copy(p, next.data)
+	c.freeCall(next)
+	f.advance(n)
+	return f, n, nil
+}
+
+// openThen opens the file at path and makes the request next of it.
+func (c *Conn) openThen(ctx context.Context, path string, mode uint8, next *call) (*File, error) {
+	m := wire.Msg{Type: wire.Topen, Mode: mode}
+	fid, err := c.walk(ctx, split(path), &m, next)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return c.newFile(path, fid, m.Qid, m.Iounit), nil
+}
+
 // Create makes the file at path and opens it. That there is one already is an
 // error, which is ErrExist.
 func (c *Conn) Create(ctx context.Context, path string, perm uint32, mode uint8) (*File, error) {

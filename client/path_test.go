@@ -310,3 +310,75 @@ func TestGivenUpOpenLeavesNoFidBehind(t *testing.T) {
 		}
 	})
 }
+
+// With an open goes the first request of the file, in one round trip.
+func TestOpenAndFirstRequestGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := dial(t)
+		ctx := t.Context()
+		type opened struct {
+			f   *client.File
+			n   int
+			err error
+		}
+		buf := make([]byte, 100)
+		read := async(func() opened { f, n, err := c.OpenRead(ctx, "status", client.OREAD, buf); return opened{f, n, err} })
+		w, o, r := s.want(wire.Twalk), s.want(wire.Topen), s.want(wire.Tread)
+		if o.Fid != w.Newfid || r.Fid != w.Newfid || r.Count != 100 || r.Offset != 0 {
+			t.Errorf("%v, %v, %v", &w, &o, &r)
+		}
+		s.walked(w)
+		s.reply(o, wire.Msg{})
+		s.data(r, "hello")
+		if got := <-read; got.err != nil || string(buf[:got.n]) != "hello" || got.f.Offset() != 5 {
+			t.Errorf("%+v %q", got, buf[:got.n])
+		}
+
+		write := async(func() opened {
+			f, err := c.OpenWrite(ctx, "ctl", client.ORDWR, []byte("attach"))
+			return opened{f, 0, err}
+		})
+		w, o, wr := s.want(wire.Twalk), s.want(wire.Topen), s.want(wire.Twrite)
+		if wr.Fid != w.Newfid || string(wr.Data) != "attach" {
+			t.Errorf("%v", &wr)
+		}
+		s.walked(w)
+		s.reply(o, wire.Msg{})
+		s.reply(wr, wire.Msg{Count: 6})
+		if got := <-write; got.err != nil || got.f.Offset() != 6 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// What goes with an open that fails has no effect, and one that fails itself
+// leaves no open file.
+func TestOpenAndFirstRequestFailTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := dial(t)
+		ctx := t.Context()
+		write := func() <-chan error {
+			return async(func() error { _, err := c.OpenWrite(ctx, "ctl", client.ORDWR, []byte("attach")); return err })
+		}
+		failed := write()
+		w, o, wr := s.want(wire.Twalk), s.want(wire.Topen), s.want(wire.Twrite)
+		s.reply(w, wire.Msg{Type: wire.Rerror, Ename: "file does not exist"})
+		s.reply(o, wire.Msg{Type: wire.Rerror, Ename: "unknown fid"})
+		s.reply(wr, wire.Msg{Type: wire.Rerror, Ename: "unknown fid"})
+		if err := <-failed; !errors.Is(err, client.ErrNotExist) {
+			t.Error(err)
+		}
+
+		failed = write()
+		w, o, wr = s.want(wire.Twalk), s.want(wire.Topen), s.want(wire.Twrite)
+		s.walked(w)
+		s.reply(o, wire.Msg{})
+		s.reply(wr, wire.Msg{Type: wire.Rerror, Ename: "limit reached"})
+		if k := s.want(wire.Tclunk); k.Fid != w.Newfid {
+			t.Errorf("%v", &k)
+		}
+		if err := <-failed; err == nil || !strings.Contains(err.Error(), "limit reached") {
+			t.Error(err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 
 	"hubfs/internal/wire"
@@ -202,6 +203,8 @@ func (c *Conn) answer(d *wire.Decoder, cl *call, t wire.Type, frame []byte) erro
 		return broken("%w", err)
 	}
 	switch {
+	case t == wire.Rerror && cl.want == wire.Rattach && cl.unheard:
+		return fmt.Errorf("attach: %w", &Error{cl.m.Ename})
 	case t == wire.Rerror:
 		cl.err = &Error{cl.m.Ename}
 	case t == wire.Rwrite && int64(cl.m.Count) > int64(cl.most):

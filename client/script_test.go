@@ -31,7 +31,9 @@ func dialWith(t *testing.T, o client.Options) (*client.Conn, *script) {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	s := &script{t: t, conn: theirs}
+	greeted := make(chan struct{})
 	go func() { // until the handshake is over
+		defer close(greeted)
 		m := s.next()
 		s.say(wire.Msg{Type: wire.Rversion, Tag: m.Tag, Msize: 8192 + wire.IOHDRSZ, Version: wire.Version})
 		m = s.next()
@@ -41,6 +43,7 @@ func dialWith(t *testing.T, o client.Options) (*client.Conn, *script) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	<-greeted
 	t.Cleanup(func() {
 		c.Close()
 		theirs.Close()

@@ -15,16 +15,25 @@ import (
 // Should the walk fail, the server does not know the fid, so that the request
 // fails too and has no effect. That would not be so for a way of several
 // walks, where the fid stands halfway in between.
-func (c *Conn) walk(ctx context.Context, names []string, m *wire.Msg) (uint32, error) {
+//
+// What is in more is requested of the fid after that: a request that fails
+// makes those behind it fail, for they need an open fid.
+func (c *Conn) walk(ctx context.Context, names []string, m *wire.Msg, more ...*call) (uint32, error) {
 	fid, err := c.newFid()
 	if err != nil {
 		return 0, err
 	}
 	op := c.newOp(fid, m)
+	for _, cl := range more {
+		cl.m.Fid = fid
+	}
 	if c.ordered && len(names) <= wire.MaxWalk {
-		err = c.together(ctx, fid, false, c.newWalk(c.root, fid, names), op)
+		err = c.together(ctx, fid, false, append([]*call{c.newWalk(c.root, fid, names), op}, more...)...)
 	} else if err = c.walkInSteps(ctx, fid, names); err == nil {
 		err = c.together(ctx, fid, true, op)
+		for i := 0; i < len(more) && err == nil; i++ {
+			err = c.together(ctx, fid, true, more[i])
+		}
 	}
 	if err != nil {
 		return 0, err
