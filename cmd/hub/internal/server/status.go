@@ -109,21 +109,14 @@ func (s *Server) Shell(ctx context.Context, name string) (Shell, error) {
 // NAME2. It is what a session begins with, and so reads /status only as far as
 // it must: to the shell's line, which comes after those of the hubs.
 func (s *Server) ShellAndHubs(ctx context.Context, name string) (sh Shell, hubs [3]Hub, err error) {
-	f, err := s.Open(ctx, "/status", client.OREAD)
+	buf := make([]byte, 16<<10)
+	f, n, err := s.OpenRead(ctx, "/status", client.OREAD, buf)
 	if err != nil {
-		return sh, hubs, err
+		return sh, hubs, fmt.Errorf("read /status: %w", err)
 	}
 	defer func() { go f.Close() }() // ends with the server's answer, or with the connection
 	var line []byte
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := f.ReadContext(ctx, buf)
-		if errors.Is(err, io.EOF) {
-			return sh, hubs, fmt.Errorf("shell %s: %w", name, client.ErrNotExist)
-		}
-		if err != nil {
-			return sh, hubs, fmt.Errorf("read /status: %w", err)
-		}
+	for ; n > 0; n, err = f.ReadContext(ctx, buf) {
 		rest := buf[:n]
 		for {
 			end := bytes.IndexByte(rest, '\n')
@@ -147,6 +140,10 @@ func (s *Server) ShellAndHubs(ctx context.Context, name string) (sh Shell, hubs 
 			}
 		}
 	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return sh, hubs, fmt.Errorf("read /status: %w", err)
+	}
+	return sh, hubs, fmt.Errorf("shell %s: %w", name, client.ErrNotExist)
 }
 
 // Hub returns the status of one hub, and whether there is such a hub.

@@ -86,10 +86,8 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 			return err
 		},
 		func() (err error) {
-			if v.ctl, err = srv.Open(ctx, "/shell/"+name+"/ctl", client.ORDWR); err != nil {
-				return err
-			}
-			return v.attach(ctx)
+			v.ctl, err = srv.OpenWrite(ctx, "/shell/"+name+"/ctl", client.ORDWR, []byte(v.attachLine()))
+			return err
 		},
 		func() (err error) {
 			if !s.cfg.ReadOnly {
@@ -131,8 +129,8 @@ func together(fns ...func() error) error {
 	return nil
 }
 
-// attach makes our attachment.
-func (v *view) attach(ctx context.Context) error {
+// attachLine is what makes our attachment.
+func (v *view) attachLine() string {
 	mode := "rw"
 	if v.s.cfg.ReadOnly {
 		mode = "ro"
@@ -141,7 +139,7 @@ func (v *view) attach(ctx context.Context) error {
 	if term == "" {
 		term = "dumb"
 	}
-	return v.ctlWords(ctx, "attach", mode, strconv.Itoa(v.rows), strconv.Itoa(v.cols), term)
+	return server.Line("attach", mode, strconv.Itoa(v.rows), strconv.Itoa(v.cols), term)
 }
 
 // ctlWords writes a line to the fid of our attachment.
