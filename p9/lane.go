@@ -19,7 +19,7 @@ type lane struct {
 	// guarded by conn.mu
 	head, tail *job
 	state      laneState
-	waits      bool   // the handle holds our wake for the head
+	waits      bool   // the head was tried and has to wait: the handle may keep a place for it, woken or not
 	woken      bool   // a wake came while the lane was running
 	gen        uint64 // of wake: withdrawing a wait makes its wake a stale one
 	wake       func() // made once and given to every attempt until it is stale
@@ -136,7 +136,8 @@ func (c *conn) run(l *lane) {
 		n, ready, err := c.try(l, j, wake)
 
 		c.mu.Lock()
-		if ready || err != nil {
+		l.waits = !ready && err == nil
+		if !l.waits {
 			l.removeLocked(j)
 			copied := c.finishLocked(j, n, err)
 			kick := !l.stream || c.out.bytes >= kickBytes
@@ -148,13 +149,12 @@ func (c *conn) run(l *lane) {
 			c.mu.Lock()
 			continue
 		}
-		l.waits = !l.woken
 		if j.fresh && j.cancel == wanted {
 			if err := c.admitLocked(j); err != nil {
 				j.cancel, j.err = refused, err
 			}
 		}
-		if l.waits && j.cancel == wanted {
+		if !l.woken && j.cancel == wanted {
 			l.state = parked
 			c.mu.Unlock()
 			return
@@ -186,7 +186,6 @@ func (c *conn) wake(l *lane, gen uint64) {
 		c.mu.Unlock()
 		return
 	}
-	l.waits = false
 	l.state = running
 	c.mu.Unlock()
 	c.run(l)
