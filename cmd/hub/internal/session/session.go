@@ -265,6 +265,10 @@ func (s *session) setRaw(raw bool) error {
 
 // loop runs the session until it is over.
 func (s *session) loop(ctx context.Context) error {
+	// The size may have changed while we attached, and the signal was dropped.
+	if err := s.view.resize(ctx); err != nil {
+		return s.lost(err)
+	}
 	for s.end == nil {
 		v := s.view
 		select {

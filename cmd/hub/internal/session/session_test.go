@@ -185,6 +185,33 @@ func TestResizeIsFollowed(t *testing.T) {
 	p.leaves()
 }
 
+// The signal of a change that comes while we attach is nobody's: the size is
+// looked at again.
+func TestResizeWhileAttachingIsFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", "trap 'stty size' WINCH; stty -echo; echo ready; while :; do read l; done", false)
+	first := w.attach("s", true, nil)
+	first.out.expect(t, "ready") // the trap is set
+	first.types("\x1cd")
+	first.leaves()
+	var p *person
+	hold := make(chan struct{})
+	p = w.attach("s", true, func(c *Config) {
+		raw := c.Terminal.Raw
+		c.Terminal.Raw = func() (func(), error) {
+			<-hold
+			p.mu.Lock()
+			p.rows, p.cols = 33, 101
+			p.mu.Unlock()
+			return raw()
+		}
+	})
+	close(hold)
+	p.out.expect(t, "33 101")
+	p.types("\x1cd")
+	p.leaves()
+}
+
 // A shell that takes no input must not keep anybody from leaving.
 func TestStuckShellCanBeLeft(t *testing.T) {
 	w := newWorld(t)
