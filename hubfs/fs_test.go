@@ -252,10 +252,14 @@ func TestStatusLines(t *testing.T) {
 	s := newServer(t, Config{Size: 1000, Conns: func() []ConnInfo {
 		return []ConnInfo{{ID: 7, User: "al ice", Addr: "tcp a", Fids: 3, Waiting: 1, Since: since}}
 	}})
-	s.mustCreate("a b")
+	s.mustCreate("a b", "built", "closed", "on")
+	s.ctl("end built exit 3\nend closed\nend on exit 1\nreopen on")
 	s.ctl("shell w -s 30x90 -- make -k")
 	s.openAs(bob, "w1@end", tree.OpenRead)
 	want := "hub 'a b' 0 0 1000 0 0 calm 0\n" +
+		"hub built 0 0 1000 0 0 calm,ended 0 'exit 3'\n" +
+		"hub closed 0 0 1000 0 0 calm,ended 0 ''\n" +
+		"hub on 0 0 1000 0 0 calm 0\n" +
 		"hub w0 0 0 1000 1 0 fear 0\n" +
 		"reader w0 glenda 'shell w' 0 0\n" +
 		"hub w1 0 0 1000 1 1 calm 0\n" +

@@ -34,8 +34,8 @@ func (fs *FS) status() string {
 	var b strings.Builder
 	for _, h := range hubs {
 		st := h.hub.Status()
-		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d\n", field(h.path), st.First, st.Next, st.Size,
-			st.Readers, st.Writers, modes(st), st.Lost)
+		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d%s\n", field(h.path), st.First, st.Next, st.Size,
+			st.Readers, st.Writers, modes(st), st.Lost, end(st))
 		writeReaders(&b, h.path, h.hub)
 	}
 	writeReaders(&b, "events", fs.events.lines.hub)
@@ -56,6 +56,15 @@ func writeReaders(b *strings.Builder, path string, h *hub.Hub) {
 	for _, r := range h.Readers() {
 		fmt.Fprintf(b, "reader %s %s %d %d\n", field(path), r.Label, r.Offset, r.Lost)
 	}
+}
+
+// end is the END of a hub's line, with the blank before it: the status with
+// which the stream ended, which may be empty. While it flows there is none.
+func end(st hub.Status) string {
+	if !st.Ended {
+		return ""
+	}
+	return " " + field(st.EndStatus)
 }
 
 // modes is the MODE of a hub: calm or fear, and whatever else is set.

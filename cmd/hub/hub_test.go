@@ -180,16 +180,20 @@ func TestTable(t *testing.T) {
 			{Name: "work", State: "running", Rows: 24, Cols: 80, Clients: 2, Since: now.Add(-time.Hour), Command: "sh -c 'a\x1b[2J'"},
 			{Name: "p", State: "exited", Since: now.AddDate(0, 0, -1), Command: "make"},
 		},
-		Hubs: []server.Hub{{Name: "work0"}, {Name: "work1"}, {Name: "work2"}, {Name: "build", Mode: "calm", First: 0, Next: 3 << 20, Readers: 1}},
+		Hubs: []server.Hub{{Name: "work0"}, {Name: "work1"}, {Name: "work2"}, {Name: "build", Mode: "calm", First: 0, Next: 3 << 20, Readers: 1},
+			{Name: "done", Mode: "calm,ended", End: "exit 3"}, {Name: "killed", Mode: "fear,ended", End: "signal KILL"}, {Name: "over", Mode: "calm,ended"}},
 	}
 	var b bytes.Buffer
 	if err := writeTable(&b, st, now); err != nil {
 		t.Fatal(err)
 	}
-	want := `NAME   STATE     SIZE   CLIENTS  SINCE       COMMAND
-work   running   24x80  2        14:00:00    sh -c 'a?[2J'
-p      exited    pipes  0        2026-03-03  make
-build  hub calm  3.0M   1        -           -
+	want := `NAME    STATE       SIZE   CLIENTS  SINCE       COMMAND
+work    running     24x80  2        14:00:00    sh -c 'a?[2J'
+p       exited      pipes  0        2026-03-03  make
+build   hub calm    3.0M   1        -           -
+done    ended 3     0B     0        -           -
+killed  ended KILL  0B     0        -           -
+over    ended       0B     0        -           -
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)

@@ -22,7 +22,7 @@ func (a *app) lsCmd() *cobra.Command {
 		Use:   "ls [--json]",
 		Short: "list shells and hubs",
 		Long: `List the shells of a server, and the hubs that belong to no shell: name, state
-or mode, size of the terminal or bytes retained, clients or readers, since when
+or mode, or "ended" with the status of who wrote it, size of the terminal or bytes retained, clients or readers, since when
 the shell runs or when the hub was written last, and the command.
 
 If this user's server does not run there is nothing to list: standard error says
@@ -105,9 +105,22 @@ func writeTable(w io.Writer, st server.Status, now time.Time) error {
 			continue
 		}
 		title()
-		row(h.Name, "hub "+h.Mode, amount(h.Next-h.First), fmt.Sprint(h.Readers), when(h.Since, now), "-")
+		row(h.Name, hubState(h), amount(h.Next-h.First), fmt.Sprint(h.Readers), when(h.Since, now), "-")
 	}
 	return t.Flush()
+}
+
+// hubState says the modes of a hub that flows, and how one ended that does not:
+// "ended 3" with its producer's exit code, "ended KILL" by a signal.
+func hubState(h server.Hub) string {
+	if !h.Ended() {
+		return "hub " + h.Mode
+	}
+	end := h.End
+	for _, word := range []string{"exit ", "signal "} {
+		end = strings.TrimPrefix(end, word)
+	}
+	return strings.TrimSpace("ended " + end)
 }
 
 // when says a time: of day, if it was today.

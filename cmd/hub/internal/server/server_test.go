@@ -14,6 +14,8 @@ func TestStatusLines(t *testing.T) {
 	st, err := parseStatus([]byte(`hub work1 10 1010 1048576 2 1 calm 0
 reader work1 ann pid:7 1010 0
 hub 'ci/it''s a build' 0 0 4096 0 0 fear,frozen 12
+hub old 0 0 1 0 0 calm,ended 0
+hub over 0 0 1 0 0 calm,ended 0 'exit 3' later
 shell work running 4711 24 80 1 '/bin/sh -c ''x y'''
 conn 1 ann pid:7 5 1 2026-01-02T03:04:05Z
 something new 1 2 3
@@ -21,13 +23,19 @@ something new 1 2 3
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(st.Hubs) != 2 || len(st.Shells) != 1 {
+	if len(st.Hubs) != 4 || len(st.Shells) != 1 {
 		t.Fatalf("%+v", st)
 	}
 	if h := st.Hubs[0]; h.Name != "ci/it's a build" || h.Lost != 12 || !h.Is("frozen") || !h.Is("fear") || h.Is("ended") {
 		t.Errorf("%+v", h)
 	}
-	if h := st.Hubs[1]; h.First != 10 || h.Next != 1010 || h.Size != 1048576 || h.Readers != 2 || h.Writers != 1 {
+	if h := st.Hubs[1]; h.Name != "old" || !h.Ended() || h.End != "" {
+		t.Errorf("%+v", h)
+	}
+	if h := st.Hubs[2]; h.Name != "over" || !h.Ended() || h.End != "exit 3" {
+		t.Errorf("%+v", h)
+	}
+	if h := st.Hubs[3]; h.First != 10 || h.Next != 1010 || h.Size != 1048576 || h.Readers != 2 || h.Writers != 1 {
 		t.Errorf("%+v", h)
 	}
 	want := Shell{Name: "work", State: "running", PID: 4711, Rows: 24, Cols: 80, Clients: 1, Command: "/bin/sh -c 'x y'"}

@@ -39,7 +39,8 @@ type Hub struct {
 	Size    int64     `json:"size"`  // bytes retained at most
 	Readers int       `json:"readers"`
 	Writers int       `json:"writers"`
-	Lost    int64     `json:"lost"` // bytes that readers were overtaken by
+	Lost    int64     `json:"lost"`          // bytes that readers were overtaken by
+	End     string    `json:"end,omitempty"` // the status with which it ended, if any
 	Since   time.Time `json:"since,omitzero"`
 }
 
@@ -47,6 +48,9 @@ type Hub struct {
 func (h Hub) Is(word string) bool {
 	return slices.Contains(strings.FieldsFunc(h.Mode, func(r rune) bool { return r == ',' || r == '+' || r == ' ' }), word)
 }
+
+// Ended reports whether the stream is complete.
+func (h Hub) Ended() bool { return h.Is("ended") }
 
 // A Status is what is there on a server, by name.
 type Status struct {
@@ -200,8 +204,8 @@ func parseShell(f []string) (Shell, error) {
 		Clients: int(n[3]), Command: f[6]}, nil
 }
 
-// parseHub reads NAME FIRST NEXT SIZE READERS WRITERS MODE LOST. More fields
-// may come.
+// parseHub reads NAME FIRST NEXT SIZE READERS WRITERS MODE LOST [END]. More
+// fields may come.
 func parseHub(f []string) (Hub, error) {
 	if len(f) < 8 {
 		return Hub{}, fmt.Errorf("status of a hub: expected 8 fields, not %q", f)
@@ -210,8 +214,12 @@ func parseHub(f []string) (Hub, error) {
 	if err != nil {
 		return Hub{}, fmt.Errorf("status of hub %s: %w", f[0], err)
 	}
-	return Hub{Name: f[0], First: n[0], Next: n[1], Size: n[2], Readers: int(n[3]),
-		Writers: int(n[4]), Mode: f[6], Lost: n[5]}, nil
+	h := Hub{Name: f[0], First: n[0], Next: n[1], Size: n[2], Readers: int(n[3]),
+		Writers: int(n[4]), Mode: f[6], Lost: n[5]}
+	if h.Ended() && len(f) > 8 { // older servers do not say it
+		h.End = f[8]
+	}
+	return h, nil
 }
 
 func numbers(f []string) ([]int64, error) {
