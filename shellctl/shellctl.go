@@ -216,7 +216,7 @@ func (s *Shell) wait() {
 	closeAll(s.ours)
 	s.kills.Wait()
 
-	s.status = statusOf(s.cmd.ProcessState)
+	s.status = StatusOf(s.cmd.ProcessState)
 	for _, o := range s.outs {
 		if o.lost != nil {
 			s.err = errors.Join(s.err, fmt.Errorf("output of process %d: %w", s.pid, o.lost))

@@ -51,9 +51,13 @@ func ParseStatus(text string) (Status, error) {
 	return Status{}, fmt.Errorf("bad exit status %q: expected exit CODE or signal NAME", text)
 }
 
-func statusOf(p *os.ProcessState) Status {
+// SignalStatus is the status of a process that sig ended.
+func SignalStatus(sig syscall.Signal) Status { return Status{Signal: signalName(sig)} }
+
+// StatusOf says how a process ended that has been waited for.
+func StatusOf(p *os.ProcessState) Status {
 	if ws, ok := p.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return Status{Signal: signalName(ws.Signal())}
+		return SignalStatus(ws.Signal())
 	}
 	return Status{Code: p.ExitCode()}
 }

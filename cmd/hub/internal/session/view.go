@@ -81,7 +81,7 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 				},
 			)
 			if err == nil {
-				v.past, err = lastOf(ctx, v.out, v.hubs[1], s.cfg.History)
+				v.past, err = server.LastLines(ctx, v.out, v.hubs[1], s.cfg.History)
 			}
 			return err
 		},
@@ -230,7 +230,7 @@ func (v *view) copyOut(f *client.File, i int, w io.Writer) error {
 	if f == v.out {
 		past, v.past = v.past, nil
 	} else {
-		past, err = lastOf(v.ctx, f, hub, v.s.cfg.History)
+		past, err = server.LastLines(v.ctx, f, hub, v.s.cfg.History)
 	}
 	if err == nil {
 		err = v.showPast(v.ctx, past, w)
@@ -270,29 +270,6 @@ func ignoreCancel(ctx context.Context, err error) error {
 	return err
 }
 
-// lastOf returns the last lines of what a hub retained when it was looked at.
-func lastOf(ctx context.Context, f *client.File, hub server.Hub, lines int) ([]byte, error) {
-	var kept []byte
-	from := hub.Next
-	for size := int64(64 << 10); lines != 0 && from > hub.First; size *= 4 {
-		start := max(hub.First, from-size)
-		part, first, err := readRange(ctx, f, start, from)
-		if err != nil {
-			return nil, err
-		}
-		kept = append(part, kept...)
-		from = start
-		if first > start { // overtaken meanwhile: there is no more
-			break
-		}
-		if _, enough := ansi.LastLines(kept, lines); enough {
-			break
-		}
-	}
-	tail, _ := ansi.LastLines(kept, lines)
-	return tail, nil
-}
-
 // showPast shows old output.
 func (v *view) showPast(ctx context.Context, past []byte, w io.Writer) error {
 	if len(past) == 0 {
@@ -302,29 +279,6 @@ func (v *view) showPast(ctx context.Context, past []byte, w io.Writer) error {
 		past = ansi.Quiet(past)
 	}
 	return v.s.screen.show(ctx, w, past)
-}
-
-// readRange reads the bytes of a hub from offset from up to to. Where the
-// first are not retained any more it begins at first.
-func readRange(ctx context.Context, f *client.File, from, to int64) (p []byte, first int64, err error) {
-	p = make([]byte, to-from)
-	for n := 0; n < len(p); {
-		m, err := f.ReadAtContext(ctx, p[n:], from+int64(n))
-		now, gone := server.Discarded(err)
-		switch {
-		case m > 0:
-			n += m
-		case gone && now >= to:
-			return nil, to, nil
-		case gone:
-			p, from, n = p[:to-now], now, 0
-		case errors.Is(err, io.EOF): // a mark, or frozen since
-			return p[:n], from, nil
-		default:
-			return nil, 0, err
-		}
-	}
-	return p, from, nil
 }
 
 // atEnd is asked when a read at off gave the end of the file: a mark that
@@ -414,7 +368,7 @@ func (v *view) showAgain(ctx context.Context) error {
 	}
 	defer f.Close()
 	v.s.screen.clear()
-	past, err := lastOf(ctx, f, h, v.rows-1)
+	past, err := server.LastLines(ctx, f, h, v.rows-1)
 	if err != nil {
 		return err
 	}
