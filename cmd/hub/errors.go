@@ -95,7 +95,7 @@ func hintOf(err error) string {
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() { // ends with ctx
 		select {
 		case s := <-signals:
@@ -106,6 +106,16 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() {
 		signal.Stop(signals)
 		cancel(context.Canceled)
+	}
+}
+
+// notify has signals sent to c, but for those that we were started to ignore, as
+// nohup(1) does it: they stay so, also for what we start.
+func notify(c chan<- os.Signal, signals ...os.Signal) {
+	for _, s := range signals {
+		if !signal.Ignored(s) {
+			signal.Notify(c, s)
+		}
 	}
 }
 

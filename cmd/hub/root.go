@@ -41,6 +41,10 @@ Shells
   rm NAME                   remove an ended shell's files, or a hub
 
 Hubs
+  tee [-q BYTES] [--wait] NAME [-- CMD ARG...]
+                            stdin, or CMD's output, to stdout and into a hub
+  watch [-n LINES] NAME     follow a hub or a shell's output; leave with the
+                            exit status of who wrote it
   read HUB[@POS]            the hub on stdout until it ends; HUB@end, HUB@-N
   write HUB                 stdin into the hub, which is made if need be
 
@@ -123,7 +127,7 @@ func (a *app) root() *cobra.Command {
 	o.flags(root)
 	root.AddCommand(
 		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
-		a.waitCmd(), a.rmCmd(), a.readCmd(), a.writeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.versionCmd(),
+		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.versionCmd(),
 	)
 	return root
 }

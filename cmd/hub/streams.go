@@ -91,6 +91,13 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 	if err != nil {
 		return srv.HubError(ctx, name, err)
 	}
+	return a.copyOut(ctx, f, pos.offset(h), func(int64) (bool, error) { return true, nil })
+}
+
+// copyOut copies a hub from off on to standard output. f is an addressed open
+// of it. Where a read gives the end of the file ended is asked whether that is
+// the end; if not, reading again must make sense when it returns.
+func (a *app) copyOut(ctx context.Context, f *client.File, off int64, ended func(off int64) (bool, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
@@ -104,7 +111,7 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 	var readErr error // set before full is closed
 	go func() {
 		defer close(full)
-		readErr = readOn(ctx, f, pos.offset(h), free, full, func(n int64) {
+		readErr = readOn(ctx, f, off, free, full, ended, func(n int64) {
 			fmt.Fprintf(a.stderr, "hub: skipped %d bytes\n", n)
 		})
 	}()
@@ -118,7 +125,8 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 }
 
 // readOn reads a hub from off on, until its end.
-func readOn(ctx context.Context, f *client.File, off int64, free <-chan []byte, full chan<- []byte, skipped func(n int64)) error {
+func readOn(ctx context.Context, f *client.File, off int64, free <-chan []byte, full chan<- []byte,
+	ended func(off int64) (bool, error), skipped func(n int64)) error {
 	for {
 		var p []byte
 		select {
@@ -131,12 +139,15 @@ func readOn(ctx context.Context, f *client.File, off int64, free <-chan []byte, 
 			first, gone := server.Discarded(err)
 			switch {
 			case errors.Is(err, io.EOF):
-				return nil
-			case !gone:
+				if end, err := ended(off); end || err != nil {
+					return err
+				}
+			case gone:
+				skipped(first - off)
+				off = first
+			default:
 				return err
 			}
-			skipped(first - off)
-			off = first
 			n, err = f.ReadAtContext(ctx, p, off)
 		}
 		off += int64(n)

@@ -126,3 +126,35 @@ func TestDiscardedSaysWhereTheHubStarts(t *testing.T) {
 		t.Error("EOF")
 	}
 }
+
+func TestEndOfAHubIsItsProducersStatus(t *testing.T) {
+	for end, want := range map[string]struct {
+		code     int
+		complete bool
+	}{
+		"exit 0":                {0, true},
+		"exit 3":                {3, true},
+		"signal KILL":           {137, true},
+		"exit 3 incomplete":     {3, false},
+		"signal INT incomplete": {130, false},
+		"":                      {0, true},
+		"all done, thank you":   {0, true},
+		"exit 300":              {0, true},
+	} {
+		if st, complete := ParseEnd(end); st.ExitCode() != want.code || complete != want.complete {
+			t.Errorf("%q: %d, %v; want %v", end, st.ExitCode(), complete, want)
+		}
+	}
+}
+
+func TestAHubComesBeforeTheOutputOfAShell(t *testing.T) {
+	st := Status{
+		Hubs:   []Hub{{Name: "build"}, {Name: "build1"}, {Name: "work0"}, {Name: "work1"}, {Name: "work2"}},
+		Shells: []Shell{{Name: "build"}, {Name: "work"}},
+	}
+	for name, want := range map[string]string{"work": "work1", "work1": "work1", "work2": "work2", "build": "build", "wor": "", "": ""} {
+		if got, ok := st.output(name); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v; want %q", name, got, ok, want)
+		}
+	}
+}

@@ -163,6 +163,29 @@ func (s *Server) Hub(ctx context.Context, name string) (Hub, bool, error) {
 	return st.Hubs[i], true, nil
 }
 
+// Output returns the name of the hub that name is for one who watches: the hub
+// itself, or what shell name writes.
+func (s *Server) Output(ctx context.Context, name string) (string, error) {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	if hub, ok := st.output(name); ok {
+		return hub, nil
+	}
+	return "", s.ThingError(ctx, name, &client.Error{Text: "file does not exist"})
+}
+
+func (st Status) output(name string) (hub string, ok bool) {
+	switch {
+	case slices.Contains(st.hubNames(), name):
+		return name, true
+	case slices.Contains(st.shellNames(), name):
+		return name + "1", true
+	}
+	return "", false
+}
+
 // parseStatus reads the lines of /status; those of other things are skipped.
 func parseStatus(data []byte) (Status, error) {
 	var st Status
