@@ -43,7 +43,8 @@
 // # Blocking
 //
 // Nothing blocks but ReadContext and WriteContext. There is no goroutine in
-// this package; a rate limit uses a timer while a writer waits for it.
+// this package, but for one while very many writes wait whose turns have come;
+// a rate limit uses a timer while a writer waits for it.
 //
 // A read takes bytes only inside TryRead, under the hub's lock: a waiting read
 // has taken nothing, and CancelRead loses nothing. A wake is called with no

@@ -1,10 +1,16 @@
 package hub
 
-import "testing"
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
 
 // TestTurnIsPassedOnFlat: those who write again inside their wake, as a server
 // does, are not called one inside another, however many wait.
-func TestTurnIsPassedOnFlat(t *testing.T) {
+func TestTurnIsPassedOnFlat(t *testing.T) { synctest.Test(t, turnIsPassedOnFlat) }
+
+func turnIsPassedOnFlat(t *testing.T) {
 	h := New(Options{})
 	h.Freeze()
 	depth, deepest, done := 0, 0, 0
@@ -32,6 +38,7 @@ func TestTurnIsPassedOnFlat(t *testing.T) {
 		}
 	}
 	h.Melt()
+	synctest.Wait()
 	if done != writers || deepest != 1 {
 		t.Errorf("%d of %d writes done, %d deep", done, writers, deepest)
 	}
@@ -57,4 +64,28 @@ func TestClosedWriterHearsOfItInItsTurn(t *testing.T) {
 		t.Errorf("woken %d times", woken)
 	}
 	wantWakes(t, last, 1)
+}
+
+// TestWritersWhoNeverRestHoldNobody melts a hub for writers who write again as
+// soon as they have written.
+func TestWritersWhoNeverRestHoldNobody(t *testing.T) {
+	h := New(Options{})
+	h.Freeze()
+	var stop atomic.Bool
+	for range 3 {
+		w := h.NewWriter(false)
+		var try func()
+		try = func() {
+			for !stop.Load() {
+				_, ready, err := w.TryWrite(Piece{Data: []byte("x")}, 0, try)
+				if !ready || err != nil {
+					return
+				}
+			}
+			w.Close()
+		}
+		try()
+	}
+	h.Melt()
+	stop.Store(true)
 }

@@ -213,12 +213,29 @@ func (h *Hub) turnLocked(ws *wakes) {
 func (h *Hub) passTurn() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.passing {
-		return
+	if !h.passing {
+		h.passing = true
+		h.passLocked()
 	}
-	h.passing = true
-	defer func() { h.passing = false }()
-	for h.turn != nil {
+}
+
+// turnsAtOnce is how many turns one passes on for others. Writers who never
+// rest must not hold whoever woke the first of them.
+const turnsAtOnce = 100
+
+func (h *Hub) passLocked() {
+	over := true
+	defer func() { h.passing = !over }()
+	for n := 0; h.turn != nil; n++ {
+		if n == turnsAtOnce {
+			over = false
+			go func() { // ends when no turn is due, or hands over in the same way
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				h.passLocked()
+			}()
+			return
+		}
 		wake := h.turn
 		h.turn = nil
 		h.callUnlocked(wake)
