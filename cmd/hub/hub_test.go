@@ -145,7 +145,7 @@ func TestWithoutAServer(t *testing.T) {
 		}
 	}
 	code, _, stderr = hub(t, "-s", "unix:/nosuch/socket", "ls")
-	if code != 125 || stderr != "hub: no server is running at unix!/nosuch/socket\n" {
+	if code != 125 || stderr != "hub: no server is running at unix!/nosuch/socket\nhub: hint: hubfs -a 'unix!/nosuch/socket' serves there\n" {
 		t.Errorf("elsewhere: exit %d, %q", code, stderr)
 	}
 	// Completion is silent.
