@@ -104,7 +104,7 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 	var readErr error // set before full is closed
 	go func() {
 		defer close(full)
-		readErr = readOn(ctx, f, pos.offset(h), free, full, func(n int64) {
+		readErr = readOn(ctx, f, pos.offset(h), pos.kind == "at", free, full, func(n int64) {
 			fmt.Fprintf(a.stderr, "hub: skipped %d bytes\n", n)
 		})
 	}()
@@ -117,9 +117,10 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 	return readErr
 }
 
-// readOn reads a hub from off on, until its end.
-func readOn(ctx context.Context, f *client.File, off int64, free <-chan []byte, full chan<- []byte, skipped func(n int64)) error {
-	for {
+// readOn reads a hub from off on, until its end. Bytes that are gone before the
+// first read are said to be skipped only to one who asked for them.
+func readOn(ctx context.Context, f *client.File, off int64, asked bool, free <-chan []byte, full chan<- []byte, skipped func(n int64)) error {
+	for ; ; asked = true {
 		var p []byte
 		select {
 		case p = <-free:
@@ -135,7 +136,9 @@ func readOn(ctx context.Context, f *client.File, off int64, free <-chan []byte, 
 			case !gone:
 				return err
 			}
-			skipped(first - off)
+			if asked {
+				skipped(first - off)
+			} // else it went before we came
 			off = first
 			n, err = f.ReadAtContext(ctx, p, off)
 		}
