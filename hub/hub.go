@@ -43,14 +43,16 @@
 // # Blocking
 //
 // Nothing blocks but ReadContext and WriteContext. There is no goroutine in
-// this package; a rate limit uses a timer while a writer waits for it.
+// this package, but for one while very many writes wait whose turns have come;
+// a rate limit uses a timer while a writer waits for it.
 //
 // A read takes bytes only inside TryRead, under the hub's lock: a waiting read
 // has taken nothing, and CancelRead loses nothing. A wake is called with no
 // lock of the hub held, at most once for each answer "not ready". One that is
 // on its way when CancelRead or CancelWrite is called may still arrive; it
 // must find nothing to do. TryRead and TryWrite call the wakes of others before
-// they return: a wake must take no lock that is held around them.
+// they return: a wake must take no lock that is held around them. Only the wake
+// of a writer whose turn comes inside the wake of another is called after it.
 //
 // # Ownership
 //
@@ -117,7 +119,9 @@ type Hub struct {
 	markCount int64  // marks ever set
 
 	writers        int
-	waitingWriters queue // the first has the turn
+	waitingWriters queue  // the first has the turn
+	turn           func() // its wake, to be called by passTurn; nil: none
+	passing        bool   // somebody is in passTurn
 	limiter        limiter
 }
 

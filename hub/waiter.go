@@ -83,20 +83,25 @@ type wakes struct {
 	few  [16]func()
 	n    int
 	more []func()
+
+	turnOf *Hub // has a turn to pass; nil: none
 }
 
 // take takes the wake of w, if it was not taken before.
 func (ws *wakes) take(w *waiter) {
-	switch {
-	case w.wake == nil:
-		return
-	case ws.n < len(ws.few):
-		ws.few[ws.n] = w.wake
-		ws.n++
-	default:
-		ws.more = append(ws.more, w.wake)
+	if w.wake != nil {
+		ws.add(w.wake)
+		w.wake = nil
 	}
-	w.wake = nil
+}
+
+func (ws *wakes) add(wake func()) {
+	if ws.n < len(ws.few) {
+		ws.few[ws.n] = wake
+		ws.n++
+		return
+	}
+	ws.more = append(ws.more, wake)
 }
 
 // call calls what was taken. No lock is held.
@@ -106,6 +111,9 @@ func (ws *wakes) call() {
 	}
 	for _, wake := range ws.more {
 		wake()
+	}
+	if ws.turnOf != nil {
+		ws.turnOf.passTurn()
 	}
 }
 

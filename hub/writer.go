@@ -116,6 +116,10 @@ func (w *Writer) Close() error {
 	w.closed = true
 	w.hub.writers--
 	ws.take(&w.wait)
+	if turn := w.hub.turn; turn != nil { // its own, perhaps, and it must hear of this
+		w.hub.turn = nil
+		ws.add(turn)
+	}
 	w.leaveLocked(&ws)
 	return nil
 }
@@ -188,7 +192,9 @@ func (w *Writer) leaveLocked(ws *wakes) {
 	}
 }
 
-// turnLocked wakes the writer that has the turn if it can go now.
+// turnLocked wakes the writer that has the turn if it can go now. A wake that
+// nobody has called yet is the wake of one who has tried again, or left: the
+// new one takes its place.
 func (h *Hub) turnLocked(ws *wakes) {
 	w := h.waitingWriters.first
 	if w == nil || w.wake == nil || h.frozen {
@@ -196,8 +202,51 @@ func (h *Hub) turnLocked(ws *wakes) {
 	}
 	known := h.knownLocked(w.at)
 	if known < 0 || known >= w.n || h.roomLocked(w.n-known) && h.limiter.pass(h) {
-		ws.take(w)
+		h.turn, w.wake = w.wake, nil
+		ws.turnOf = h
 	}
+}
+
+// passTurn calls the wake that turnLocked left, unless somebody is at it who
+// will: the writer passes the turn on inside its wake, so that otherwise a
+// thousand who wait would be a thousand calls, one in another.
+func (h *Hub) passTurn() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.passing {
+		h.passing = true
+		h.passLocked()
+	}
+}
+
+// turnsAtOnce is how many turns one passes on for others. Writers who never
+// rest must not hold whoever woke the first of them.
+const turnsAtOnce = 100
+
+func (h *Hub) passLocked() {
+	over := true
+	defer func() { h.passing = !over }()
+	for n := 0; h.turn != nil; n++ {
+		if n == turnsAtOnce {
+			over = false
+			go func() { // ends when no turn is due, or hands over in the same way
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				h.passLocked()
+			}()
+			return
+		}
+		wake := h.turn
+		h.turn = nil
+		h.callUnlocked(wake)
+	}
+}
+
+// callUnlocked calls fn without the lock, which the caller holds.
+func (h *Hub) callUnlocked(fn func()) {
+	h.mu.Unlock()
+	defer h.mu.Lock()
+	fn()
 }
 
 // knownLocked returns how many of the bytes of a write to offset at are there

@@ -3,6 +3,7 @@ package hubfs
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"hubfs/hub"
 	"hubfs/tree"
@@ -86,9 +87,9 @@ func (f *hubFile) errorText(err error) error {
 	var gap *hub.GapError
 	switch {
 	case errors.As(err, &discarded):
-		return fmt.Errorf("discarded: %s starts at %d", f.pathName(), discarded.First)
+		return fmt.Errorf("discarded: %s starts at %d", tail(f.pathName()), discarded.First)
 	case errors.As(err, &gap):
-		return fmt.Errorf("gap: %s ends at %d", f.pathName(), gap.Next)
+		return fmt.Errorf("gap: %s ends at %d", tail(f.pathName()), gap.Next)
 	case errors.Is(err, hub.ErrEnded):
 		return fmt.Errorf("hub %s has ended", f.pathName())
 	case errors.Is(err, hub.ErrClosed):
@@ -99,4 +100,14 @@ func (f *hubFile) errorText(err error) error {
 		return fmt.Errorf("hub %s: %w: %w", f.pathName(), err, tree.ErrInvalid)
 	}
 	return fmt.Errorf("hub %s: %w", f.pathName(), err)
+}
+
+// tail shortens a path before an offset that programs read: the text of an
+// error is cut to some 240 bytes on its way.
+func tail(path string) string {
+	const most = 160
+	if len(path) <= most {
+		return path
+	}
+	return "…" + strings.ToValidUTF8(path[len(path)-most:], "")
 }

@@ -39,7 +39,7 @@ const (
 // tree.ErrInvalid and gives the reason.
 func checkName(name string) error {
 	bad := func(reason string) error {
-		return fmt.Errorf("name %q %s: %w", name, reason, tree.ErrInvalid)
+		return fmt.Errorf("name %q %s: %w", clip(name), reason, tree.ErrInvalid)
 	}
 	switch {
 	case name == "":
@@ -124,7 +124,7 @@ func splitPlace(s string) (name string, at place, err error) {
 		}
 		return name, place{kind: fromBack, back: n}, nil
 	}
-	return "", place{}, fmt.Errorf("place %q of %s: expected @, @end or @-N: %w", "@"+pos, name, tree.ErrNotExist)
+	return "", place{}, fmt.Errorf("place %q of %s: expected @, @end or @-N: %w", "@"+clip(pos), clip(name), tree.ErrNotExist)
 }
 
 func onlyDigits(s string) bool {

@@ -172,3 +172,34 @@ func TestQuote(t *testing.T) {
 		t.Errorf("field leaves control characters: %q", got)
 	}
 }
+
+// TestErrorsOfLongNamesSayAll: the text of an error is cut on the wire, and
+// yet says the offset or the reason.
+func TestErrorsOfLongNamesSayAll(t *testing.T) {
+	s := newServer(t, Config{Size: 10})
+	d := strings.Repeat("é", MaxName/2)
+	h := d + "/" + strings.Repeat("n", MaxName)
+	s.mustCreate(d+"/", h)
+	f := s.open(h+"@", tree.OpenRDWR)
+	if err := f.writeAt(strings.Repeat("x", 20), 0); err != nil {
+		t.Fatal(err)
+	}
+	_, _, discarded := f.try(4, 1)
+	gap := f.writeAt("x", 21)
+	_, _, place := splitPlace(strings.Repeat("n", MaxName) + "@here")
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{discarded, "nnn starts at 10"},
+		{gap, "nnn ends at 20"},
+		{place, "expected @, @end or @-N: "},
+		{s.create(glenda, strings.Repeat("\x01", MaxName)), "control characters: "},
+		{s.create(glenda, strings.Repeat("@", MaxName)), "where to begin reading: "},
+	} {
+		if c.err == nil || len(c.err.Error()) > 247 || !strings.Contains(c.err.Error(), c.want) {
+			t.Errorf("%v: want %q within 247 bytes", c.err, c.want)
+		}
+	}
+	f.close()
+}

@@ -90,6 +90,24 @@ func TestUsageErrorsAre2AndOnStderr(t *testing.T) {
 	}
 }
 
+func TestWordsThatAreNoCommands(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"atach", "x"}, `no command "atach"` + "\nhub: hint: did you mean \"attach\"?"},
+		{[]string{"frob", "2"}, `no command "frob"` + "\nhub: hint: hub -h"},
+		{[]string{"help", "frob"}, `no command "frob"`},
+		{[]string{"completion"}, "expected bash, zsh"},
+		{[]string{"completion", "frob"}, "expected bash, zsh"},
+	} {
+		code, stdout, stderr := hub(t, tt.args...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, tt.want) {
+			t.Errorf("hub %q: exit %d\nstdout: %q\nstderr: %q, want %q", tt.args, code, stdout, stderr, tt.want)
+		}
+	}
+}
+
 func TestHelpIsOnStdout(t *testing.T) {
 	for _, args := range []string{"-h", "--help", "help", "new -h", "help new", "serve --help", "version", "completion bash"} {
 		code, stdout, stderr := hub(t, strings.Fields(args)...)
@@ -127,7 +145,7 @@ func TestWithoutAServer(t *testing.T) {
 		}
 	}
 	code, _, stderr = hub(t, "-s", "unix:/nosuch/socket", "ls")
-	if code != 125 || stderr != "hub: no server is running at unix!/nosuch/socket\n" {
+	if code != 125 || stderr != "hub: no server is running at unix!/nosuch/socket\nhub: hint: hubfs -a 'unix!/nosuch/socket' serves there\n" {
 		t.Errorf("elsewhere: exit %d, %q", code, stderr)
 	}
 	// Completion is silent.

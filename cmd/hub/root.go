@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -82,10 +84,15 @@ func run(args []string) int {
 func (a *app) run(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	// To attach is to be quick: what it does not need is not made.
-	root.CompletionOptions.DisableDefaultCmd = !slices.Contains(args, "completion") && !slices.Contains(args, "help")
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	// To attach is to be quick: what it does not need is not made.
+	if slices.ContainsFunc(args, func(arg string) bool {
+		return arg == "completion" || arg == "help" || strings.HasPrefix(arg, cobra.ShellCompRequestCmd)
+	}) {
+		completionCmd(root)
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
 	err := root.Execute()
 	report(a.stderr, err)
 	return exitCode(err)
@@ -97,7 +104,12 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hub [NAME]",
 		Short: "keep shells alive without a terminal, and share them",
-		Args:  a.atMost(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 { // a NAME has nothing behind it: a command was meant
+				return noCommand(cmd, args[0])
+			}
+			return nil
+		},
 		// Its own flags stand before a command: hub -e ^A attach work.
 		TraverseChildren:  true,
 		SilenceErrors:     true,
@@ -122,14 +134,66 @@ func (a *app) root() *cobra.Command {
 		}
 		help(cmd, args)
 	})
-	root.PersistentFlags().StringVarP(&a.serverFlag, "server", "s", "", "the server `SERVER`; else $HUB_SERVER, else \"default\"")
+	root.SetHelpCommand(helpCmd())
+	root.PersistentFlags().StringVarP(&a.serverFlag, "server", "s", "", "which `SERVER`; else $HUB_SERVER, else \"default\"")
 	o.escape(root)
 	o.flags(root)
 	root.AddCommand(
 		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
 		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.versionCmd(),
 	)
+	for _, cmd := range root.Commands() {
+		cmd.DisableFlagsInUseLine = true // -- CMD ARG... ends the line
+	}
 	return root
+}
+
+// noCommand is the error for a word that is no command.
+func noCommand(root *cobra.Command, word string) error {
+	root.SuggestionsMinimumDistance = 2
+	hint := helpFor(root)
+	if near := root.SuggestionsFor(word); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %q? %s", near[0], hint)
+	}
+	return &usageError{usagef("no command %q", word), hint}
+}
+
+func helpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "help about hub, or about a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, _, err := cmd.Root().Find(args)
+			if err != nil || len(args) > 0 && of == cmd.Root() {
+				return noCommand(cmd.Root(), args[0])
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) (names []string, d cobra.ShellCompDirective) {
+			for _, c := range cmd.Root().Commands() {
+				if len(args) == 0 && c.IsAvailableCommand() {
+					names = append(names, c.Name()+"\t"+c.Short)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// completionCmd adds cobra's command of that name, which is to say when it
+// knows no such shell.
+func completionCmd(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Args = cobra.ArbitraryArgs
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			return &usageError{usagef("%s: expected bash, zsh, fish or powershell", cmd.CommandPath()), helpFor(cmd)}
+		}
+	}
 }
 
 func helpFor(cmd *cobra.Command) string { return cmd.CommandPath() + " -h shows how" }

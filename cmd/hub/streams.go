@@ -91,13 +91,13 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 	if err != nil {
 		return srv.HubError(ctx, name, err)
 	}
-	return a.copyOut(ctx, f, pos.offset(h), func(int64) (bool, error) { return true, nil })
+	return a.copyOut(ctx, f, pos.offset(h), pos.kind == "at", func(int64) (bool, error) { return true, nil })
 }
 
 // copyOut copies a hub from off on to standard output. f is an addressed open
 // of it. Where a read gives the end of the file ended is asked whether that is
 // the end; if not, reading again must make sense when it returns.
-func (a *app) copyOut(ctx context.Context, f *client.File, off int64, ended func(off int64) (bool, error)) error {
+func (a *app) copyOut(ctx context.Context, f *client.File, off int64, asked bool, ended func(off int64) (bool, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
@@ -111,7 +111,7 @@ func (a *app) copyOut(ctx context.Context, f *client.File, off int64, ended func
 	var readErr error // set before full is closed
 	go func() {
 		defer close(full)
-		readErr = readOn(ctx, f, off, free, full, ended, func(n int64) {
+		readErr = readOn(ctx, f, off, asked, free, full, ended, func(n int64) {
 			fmt.Fprintf(a.stderr, "hub: skipped %d bytes\n", n)
 		})
 	}()
@@ -124,10 +124,11 @@ func (a *app) copyOut(ctx context.Context, f *client.File, off int64, ended func
 	return readErr
 }
 
-// readOn reads a hub from off on, until its end.
-func readOn(ctx context.Context, f *client.File, off int64, free <-chan []byte, full chan<- []byte,
+// readOn reads a hub from off on, until its end. Bytes that are gone before the
+// first read are said to be skipped only to one who asked for them.
+func readOn(ctx context.Context, f *client.File, off int64, asked bool, free <-chan []byte, full chan<- []byte,
 	ended func(off int64) (bool, error), skipped func(n int64)) error {
-	for {
+	for ; ; asked = true {
 		var p []byte
 		select {
 		case p = <-free:
@@ -143,7 +144,9 @@ func readOn(ctx context.Context, f *client.File, off int64, free <-chan []byte, 
 					return err
 				}
 			case gone:
-				skipped(first - off)
+				if asked {
+					skipped(first - off)
+				} // else it went before we came
 				off = first
 			default:
 				return err

@@ -82,7 +82,7 @@ func (a *app) watch(ctx context.Context, srv *server.Server, name string, lines 
 		off = h.Next - int64(len(last))
 	}
 	var end server.Hub
-	err = a.copyOut(ctx, f, off, func(off int64) (bool, error) {
+	err = a.copyOut(ctx, f, off, false, func(off int64) (bool, error) {
 		h, err := same()
 		switch {
 		case err != nil:

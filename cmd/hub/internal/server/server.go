@@ -77,10 +77,11 @@ func connectError(a transport.Addr, start []string, err error) error {
 	case !errors.Is(err, transport.ErrNotRunning):
 	case !a.Local():
 		e.Text = fmt.Sprintf("no server is running at %s", a)
+		e.Hint = fmt.Sprintf("hubfs -a '%s' serves there", a)
 	default:
 		e.Text = fmt.Sprintf("no server %s is running", a)
 		if start == nil {
-			e.Hint = `"hub NAME" starts one, with a shell`
+			e.Hint = fmt.Sprintf(`"hub -s %s NAME" starts one, with a shell`, a)
 		}
 	}
 	return e
@@ -102,7 +103,21 @@ func (s *Server) Ctl(ctx context.Context, words ...string) error {
 // ShellCtl writes a line of these words to the control file of a shell.
 func (s *Server) ShellCtl(ctx context.Context, shell string, words ...string) error {
 	err := s.WriteFile(ctx, ctlFile(shell), []byte(Line(words...)))
-	return s.ShellError(ctx, shell, err)
+	return s.ShellError(ctx, shell, ended(shell, err))
+}
+
+// ended makes err, which came of asking a shell for something, say what to do
+// if it is that the shell has ended.
+func ended(shell string, err error) error {
+	var e *client.Error
+	if !errors.As(err, &e) || !strings.Contains(e.Text, " has ended") {
+		return err
+	}
+	text := e.Text
+	if !strings.HasPrefix(text, "shell ") { // its hub has
+		text = fmt.Sprintf("shell %s has ended", shell)
+	}
+	return &Error{Text: text, Hint: fmt.Sprintf("hub %s starts it anew", shell), Err: err}
 }
 
 func ctlFile(shell string) string { return "/shell/" + shell + "/ctl" }

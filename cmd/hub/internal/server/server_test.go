@@ -158,3 +158,21 @@ func TestAHubComesBeforeTheOutputOfAShell(t *testing.T) {
 		}
 	}
 }
+
+func TestEndedSaysWhatToDo(t *testing.T) {
+	for text, want := range map[string]string{
+		"shell w has ended: exit 3": "shell w has ended: exit 3",
+		"hub w0 has ended":          "shell w has ended",
+	} {
+		err := ended("w", fmt.Errorf("write: %w", &client.Error{Text: text}))
+		var e *Error
+		if !errors.As(err, &e) || e.Text != want || e.Hint == "" {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, err := range []error{nil, io.EOF, &client.Error{Text: "file is in use"}} {
+		if got := ended("w", err); got != err {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}

@@ -57,7 +57,7 @@ func (s *Server) Start(ctx context.Context, name string, p Spec) error {
 
 // Send types p into a shell.
 func (s *Server) Send(ctx context.Context, name string, p []byte) error {
-	return s.ShellError(ctx, name, s.WriteFile(ctx, "/shell/"+name+"/stdin", p))
+	return s.ShellError(ctx, name, ended(name, s.WriteFile(ctx, "/shell/"+name+"/stdin", p)))
 }
 
 // ShellError makes err, which came of asking for a shell, say that there is

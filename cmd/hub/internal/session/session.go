@@ -244,6 +244,9 @@ func (s *session) enter(v *view) error {
 		return err
 	}
 	s.view = v
+	if v.lost {
+		s.screen.say(fmt.Sprintf("hub: shell %s is lost: the machine that runs it is not connected\nhub: hint: hub kill %s gives it up\n", v.name, v.name))
+	}
 	v.start()
 	return nil
 }

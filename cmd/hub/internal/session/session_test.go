@@ -408,3 +408,27 @@ func TestFrozenOutputGoesOnAfterMelt(t *testing.T) {
 	p.leaves()
 	first.leaves()
 }
+
+func TestLostShellSaysSo(t *testing.T) {
+	w := newWorld(t)
+	host, hangup := w.connect()
+	if _, err := host.OpenWrite(w.ctx, "/ctl", client.ORDWR, []byte("host s\n")); err != nil {
+		t.Fatal(err)
+	}
+	hangup()
+	srv, _ := w.connect()
+	for { // until the server has noticed
+		sh, err := srv.Shell(w.ctx, "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sh.State == "lost" {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	p := w.attach("s", true, nil)
+	p.err.expect(t, "shell s is lost")
+	p.types("\x1cd")
+	p.leaves()
+}

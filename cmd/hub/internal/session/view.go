@@ -27,6 +27,7 @@ type view struct {
 	name string
 	pty  bool
 	dead bool          // the shell had ended when we came
+	lost bool          // the machine that runs it was not connected when we came
 	raw  bool          // its output goes to a terminal in raw mode; set by start
 	ctl  *client.File  // our attachment; its reads are notices
 	in   *client.File  // NAME0; nil if we only watch
@@ -100,7 +101,7 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 		v.close()
 		return nil, srv.ShellError(ctx, name, err)
 	}
-	v.pty, v.dead = shell.Rows > 0, !shell.Running()
+	v.pty, v.dead, v.lost = shell.Rows > 0, !shell.Running(), shell.State == "lost"
 	if !v.pty {
 		if v.errs, err = srv.Open(ctx, "/"+name+"2@", client.OREAD); err != nil {
 			v.close()
