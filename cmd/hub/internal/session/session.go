@@ -245,10 +245,16 @@ func (s *session) enter(v *view) error {
 	}
 	s.view = v
 	if v.lost {
-		s.screen.say(fmt.Sprintf("hub: shell %s is lost: the machine that runs it is not connected\nhub: hint: hub kill %s gives it up\n", v.name, v.name))
+		s.sayLost(v)
 	}
 	v.start()
 	return nil
+}
+
+// sayLost says why nothing answers what is typed.
+func (s *session) sayLost(v *view) {
+	s.screen.say(fmt.Sprintf("hub: shell %s is lost: the machine that runs it is not connected\n"+
+		"hub: hint: hub kill %s gives it up\n", v.name, v.name))
 }
 
 // setRaw sets the terminal's mode.
@@ -341,6 +347,14 @@ func (s *session) notice(ctx context.Context, v *view, line string) error {
 		s.over(v)
 	case "detach":
 		s.end = &End{Shell: v.name, Reason: rest}
+	case "lost":
+		if !v.lost { // else we have said so when we came
+			v.lost = true
+			s.sayLost(v)
+		}
+	case "back":
+		v.lost = false
+		s.screen.say(fmt.Sprintf("hub: shell %s is back\n", v.name))
 	case "title":
 		if s.raw {
 			title := clip(rest, 200)

@@ -411,24 +411,32 @@ func TestFrozenOutputGoesOnAfterMelt(t *testing.T) {
 
 func TestLostShellSaysSo(t *testing.T) {
 	w := newWorld(t)
-	host, hangup := w.connect()
-	if _, err := host.OpenWrite(w.ctx, "/ctl", client.ORDWR, []byte("host s\n")); err != nil {
-		t.Fatal(err)
-	}
-	hangup()
-	srv, _ := w.connect()
-	for { // until the server has noticed
-		sh, err := srv.Shell(w.ctx, "s")
-		if err != nil {
+	hosted := func() (hangup func()) {
+		host, hangup := w.connect()
+		if _, err := host.OpenWrite(w.ctx, "/ctl", client.ORDWR, []byte("host s\n")); err != nil {
 			t.Fatal(err)
 		}
-		if sh.State == "lost" {
-			break
-		}
-		time.Sleep(time.Millisecond)
+		return hangup
 	}
-	p := w.attach("s", true, nil)
-	p.err.expect(t, "shell s is lost")
-	p.types("\x1cd")
-	p.leaves()
+	hangup := hosted()
+	there := w.attach("s", true, nil)
+	srv, _ := w.connect()
+	if err := srv.WriteFile(w.ctx, "/s1", []byte("ready")); err != nil {
+		t.Fatal(err)
+	}
+	there.out.expect(t, "ready")
+	hangup()
+	there.err.expect(t, "shell s is lost")
+
+	late := w.attach("s", true, nil)
+	late.err.expect(t, "shell s is lost")
+	hosted()
+	for _, p := range []*person{there, late} {
+		p.err.expect(t, "shell s is back")
+		if n := strings.Count(p.err.String(), "is lost"); n != 1 {
+			t.Errorf("it was said %d times that the shell is lost", n)
+		}
+		p.types("\x1cd")
+		p.leaves()
+	}
 }

@@ -27,7 +27,6 @@ type view struct {
 	name string
 	pty  bool
 	dead bool          // the shell had ended when we came
-	lost bool          // the machine that runs it was not connected when we came
 	raw  bool          // its output goes to a terminal in raw mode; set by start
 	ctl  *client.File  // our attachment; its reads are notices
 	in   *client.File  // NAME0; nil if we only watch
@@ -44,6 +43,7 @@ type view struct {
 	past []byte // of out, as it was when we came; copyOut shows and drops it
 
 	// The loop's.
+	lost    bool        // the machine that runs it is not connected
 	notices chan string // lines from ctl; closed at its end
 	shown   chan error  // one value: the output has ended, or broken
 	drained bool        // it has ended and is shown
