@@ -31,6 +31,13 @@ func (d *Delay) Set(wait time.Duration) {
 	d.changed = make(chan struct{})
 }
 
+// Get returns how long each write waits.
+func (d *Delay) Get() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.d
+}
+
 // WriteContext waits and writes p. If ctx is done while it waits, nothing of p
 // is taken.
 func (d *Delay) WriteContext(ctx context.Context, p []byte) (int, error) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"hubfs/cmd/hub/internal/server"
 )
@@ -176,7 +175,7 @@ func (s *session) percent(ctx context.Context, c percent) error {
 		return s.trouble(srv.Ctl(ctx, "eof", v.name+"0"))
 	case verbIn, verbOut, verbErr:
 		i := map[verb]int{verbIn: 0, verbOut: 1, verbErr: 2}[c.verb]
-		v.delays[i].Store(int64(c.delay))
+		v.delays[i].Set(c.delay)
 	case verbCtl:
 		return s.trouble(s.allHubs(ctx, c.word))
 	case verbTitle:
@@ -293,7 +292,7 @@ func (s *session) statusText(ctx context.Context) (string, error) {
 	if s.cfg.ReadOnly {
 		b.WriteString("we only watch\n")
 	}
-	ms := func(i int) int64 { return time.Duration(v.delays[i].Load()).Milliseconds() }
+	ms := func(i int) int64 { return v.delays[i].Get().Milliseconds() }
 	fmt.Fprintf(&b, "delays: in %d ms, out %d ms, err %d ms\n", ms(0), ms(1), ms(2))
 	return b.String(), nil
 }

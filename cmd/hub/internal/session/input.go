@@ -62,8 +62,7 @@ func (s *session) send(p []byte) {
 	if v.typed == nil || len(p) == 0 {
 		return // one who watches types to nobody
 	}
-	v.delay(0)
-	v.typed.put(p)
+	v.delays[0].WriteContext(v.ctx, p) // fails only when the view is closed
 }
 
 // typedRaw takes bytes of a terminal in raw mode and returns those that are

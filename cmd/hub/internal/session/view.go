@@ -10,12 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"hubfs/client"
 	"hubfs/cmd/hub/internal/ansi"
 	"hubfs/cmd/hub/internal/server"
+	"hubfs/pipes"
 	"hubfs/shellctl"
 )
 
@@ -51,7 +51,7 @@ type view struct {
 	rows    int // as the server was told
 	cols    int
 
-	delays [3]atomic.Int64 // nanoseconds before a write of in, out, errs
+	delays [3]*pipes.Delay // in front of what is typed, Out and Err; set by open
 }
 
 // open attaches to a shell. All requests but those that need another's answer
@@ -60,6 +60,12 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 	v := &view{s: s, name: name, notices: make(chan string, 16), shown: make(chan error, 1)}
 	v.ctx, v.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	v.rows, v.cols = s.cfg.Terminal.size()
+	show := func(w io.Writer) sink {
+		return func(ctx context.Context, p []byte) error { return s.screen.show(ctx, w, p) }
+	}
+	for i, to := range []sink{v.put, show(s.cfg.Terminal.Out), show(s.cfg.Terminal.Err)} {
+		v.delays[i] = pipes.NewDelay(to)
+	}
 	srv := s.cfg.Server
 	if !s.cfg.Terminal.IsTerminal() {
 		// Without a size of our own we vote for what is.
@@ -112,6 +118,22 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 		v.typed = newOutbox(v.ctx, v.in)
 	}
 	return v, nil
+}
+
+// A sink is a function as a pipes.Sink: it takes all or fails.
+type sink func(ctx context.Context, p []byte) error
+
+func (f sink) WriteContext(ctx context.Context, p []byte) (int, error) {
+	if err := f(ctx, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// put sends what was typed.
+func (v *view) put(_ context.Context, p []byte) error {
+	v.typed.put(p)
+	return nil
 }
 
 // together runs fns at once and returns the first error of the list.
@@ -246,8 +268,7 @@ func (v *view) copyOut(f *client.File, i int, w io.Writer) error {
 		first, gone := server.Discarded(err)
 		switch {
 		case n > 0:
-			v.delay(i)
-			if err := v.s.screen.show(v.ctx, w, buf[:n]); err != nil {
+			if _, err := v.delays[i].WriteContext(v.ctx, buf[:n]); err != nil {
 				return ignoreCancel(v.ctx, err)
 			}
 			off += int64(n)
@@ -297,20 +318,6 @@ func (v *view) atEnd(name string, off int64) (ended bool, err error) {
 		return false, v.s.cfg.Server.Melted(v.ctx, name)
 	}
 	return false, nil
-}
-
-// delay waits as %in, %out and %err asked for.
-func (v *view) delay(i int) {
-	d := time.Duration(v.delays[i].Load())
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-v.ctx.Done():
-	}
 }
 
 // resize tells the server the terminal's size, if it has changed.
