@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
-	"os"
 	"reflect"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +26,13 @@ func (s *script) ReadContext(ctx context.Context, p []byte) (int, error) {
 	}
 	return copy(p, next.(string)), nil
 }
+
+// errEnded is the end of a script: unlike an eof mark, it is final.
+type errEnded struct{}
+
+func (errEnded) Error() string        { return "end of stream" }
+func (errEnded) Ended() bool          { return true }
+func (errEnded) Is(target error) bool { return target == io.EOF }
 
 // A record is a Sink that remembers its writes, and the error it gives.
 type record struct {
@@ -93,95 +96,6 @@ func TestCopyStopsWithTheContext(t *testing.T) {
 			t.Errorf("%q, %v", dst.got, err)
 		}
 	})
-}
-
-func TestReaderEndIsTheEndOfTheStream(t *testing.T) {
-	src := FromReader(strings.NewReader("abc"))
-	p := make([]byte, 2)
-	for _, want := range []int{2, 1} {
-		if n, err := src.ReadContext(t.Context(), p); n != want || err != nil {
-			t.Fatalf("%d, %v", n, err)
-		}
-	}
-	if n, err := src.ReadContext(t.Context(), p); n != 0 || !IsEnded(err) || !errors.Is(err, io.EOF) {
-		t.Errorf("%d, %v", n, err)
-	}
-}
-
-// The same on a real file, on the fake connections of tests, and whatever else
-// has deadlines: a read that the context has stopped costs no byte, and the
-// next one is not stopped by what is left of it.
-func TestContextStopsARead(t *testing.T) {
-	fr, fw, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer fr.Close()
-	defer fw.Close()
-	nr, nw := net.Pipe()
-	for name, end := range map[string]struct {
-		r io.Reader
-		w io.Writer
-	}{"os.Pipe": {fr, fw}, "net.Pipe": {nr, nw}} {
-		src := FromReader(end.r)
-		p := make([]byte, 8)
-		for range 100 {
-			ctx, cancel := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
-			wg.Go(cancel)
-			if n, err := src.ReadContext(ctx, p); n != 0 || err != context.Canceled {
-				t.Fatalf("%s: %d, %v", name, n, err)
-			}
-			wg.Wait()
-		}
-		var wg sync.WaitGroup
-		wg.Go(func() { io.WriteString(end.w, "x") })
-		if n, err := src.ReadContext(t.Context(), p); n != 1 || err != nil {
-			t.Errorf("%s: after the stop: %d, %v", name, n, err)
-		}
-		wg.Wait()
-	}
-}
-
-func TestContextStopsAWrite(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	defer w.Close()
-	dst := ToWriter(w)
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	p := make([]byte, 1<<20) // more than a pipe holds
-	var n int
-	wg.Go(func() { n, err = dst.WriteContext(ctx, p) })
-	if _, err := io.ReadFull(r, make([]byte, 1)); err != nil { // it writes
-		t.Fatal(err)
-	}
-	cancel()
-	wg.Wait()
-	if err != context.Canceled || n == 0 || n == len(p) {
-		t.Fatalf("%d, %v", n, err)
-	}
-	// What was taken is in the pipe, and not a byte more.
-	if _, err := io.ReadFull(r, make([]byte, n-1)); err != nil {
-		t.Fatal(err)
-	}
-	wg.Go(func() { dst.WriteContext(t.Context(), []byte("x")) })
-	if m, err := r.Read(p); m != 1 || err != nil || p[0] != 'x' {
-		t.Errorf("after the stop: %d, %v", m, err)
-	}
-	wg.Wait()
-}
-
-func TestContextDoneIsNoRead(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	r := strings.NewReader("abc")
-	if n, err := FromReader(r).ReadContext(ctx, make([]byte, 2)); n != 0 || err != context.Canceled || r.Len() != 3 {
-		t.Errorf("%d, %v, %d left", n, err, r.Len())
-	}
 }
 
 func TestDelayHoldsEachWrite(t *testing.T) {
