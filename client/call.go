@@ -172,7 +172,7 @@ func (c *Conn) encode(calls []*call) (err error) {
 		start := len(c.wbuf)
 		m := &cl.m
 		switch {
-		case m.Type == wire.Twrite && c.vector && len(calls) == 1 && len(m.Data) >= vectored:
+		case m.Type == wire.Twrite && c.fd != nil && len(calls) == 1 && len(m.Data) >= vectored:
 			c.wbuf = wire.AppendTwriteHeader(c.wbuf, m.Tag, m.Fid, m.Offset, len(m.Data))
 			c.vec[1] = m.Data
 		default:

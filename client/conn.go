@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 
 	"hubfs/internal/fdio"
 	"hubfs/internal/wire"
@@ -16,8 +15,7 @@ import (
 // A Conn is one connection to a server, attached to one tree.
 type Conn struct {
 	rwc     io.ReadWriteCloser
-	vector  bool          // rwc has a writev
-	fd      *fdio.File    // rwc, if it is a plain socket; else nil
+	fd      *fdio.File    // rwc, if it is a plain socket, which has a writev; else nil
 	ordered bool          // as Options has it
 	msize   uint32        // largest message either side may send
 	root    uint32        // the fid of the attach
@@ -58,12 +56,8 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 		frames:  frames{r: rwc},
 	}
 	c.pool.New = func() any { return &call{done: make(chan struct{}, 1)} }
-	switch nc := rwc.(type) {
-	case *net.TCPConn:
-		c.plainSocket(nc)
-	case *net.UnixConn:
-		nc.SetWriteBuffer(socketBuffer) // the kernel's default will do too
-		c.plainSocket(nc)
+	if c.fd = fdio.Socket(rwc); c.fd != nil {
+		c.frames.r = c.fd
 	}
 	if err := c.version(ctx, o.Msize); err != nil {
 		rwc.Close()
@@ -75,19 +69,6 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 		return nil, fmt.Errorf("attach: %w", err)
 	}
 	return c, nil
-}
-
-// socketBuffer is how much a Unix socket may hold that the server has not read:
-// each time it is full is a switch to the server and back. TCP finds its own.
-const socketBuffer = 1 << 20
-
-// plainSocket uses that rwc is a socket and nothing around it.
-func (c *Conn) plainSocket(nc syscall.Conn) {
-	c.vector = true // elsewhere a vector is written piece by piece
-	if fd, err := fdio.New(nc); err == nil {
-		c.fd = fd
-		c.frames.r = fd
-	}
 }
 
 // version agrees on the protocol. Nothing else may be said meanwhile

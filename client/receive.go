@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"hubfs/internal/fdio"
 	"hubfs/internal/wire"
 )
 
@@ -53,25 +54,14 @@ func (f *frames) next(msize uint32) (frame []byte, long bool, err error) {
 func (f *frames) read(p []byte) error {
 	n := copy(p, f.have)
 	f.have = f.have[n:]
-	both, ok := f.r.(interface {
-		ReadBoth(p, next []byte) (int, error)
-	})
-	if !ok {
-		_, err := io.ReadFull(f.r, p[n:])
-		return err
+	if n == len(p) {
+		return nil
 	}
-	// If p is not full, have is empty: the beginning of the next reply may
-	// come with the end of this one.
-	for n < len(p) {
-		m, err := both.ReadBoth(p[n:], f.buf[:min(len(f.buf), readPast)])
-		if err != nil {
-			return err
-		}
-		if n += m; n > len(p) {
-			f.have = f.buf[:n-len(p)]
-		}
-	}
-	return nil
+	// have is empty now: the beginning of the next reply may come with the end
+	// of this one.
+	more, err := fdio.ReadFull(f.r, p[n:], f.buf[:min(len(f.buf), readPast)])
+	f.have = f.buf[:more]
+	return err
 }
 
 // fill reads until have holds at least n bytes.

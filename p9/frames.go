@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"hubfs/internal/fdio"
 	"hubfs/internal/wire"
 )
 
@@ -17,14 +18,6 @@ const (
 	keepBuffer = 64 << 10 // a larger one is dropped once it is empty
 	ahead      = 512      // read past a large Twrite: what is more would be copied
 )
-
-// reading returns what to read a connection with.
-func reading(rwc io.ReadWriteCloser) io.Reader {
-	if _, fd := plainSocket(rwc); fd != nil {
-		return fd
-	}
-	return rwc
-}
 
 // A frames cuts what a connection sends into messages. It serves the
 // goroutine that reads the connection.
@@ -81,26 +74,12 @@ func (f *frames) readData(p []byte) error {
 		return nil
 	}
 	f.before()
-	both, ok := f.r.(interface {
-		ReadBoth(p, next []byte) (int, error)
-	})
-	if !ok {
-		_, err := io.ReadFull(f.r, p[n:])
-		return inside(err)
-	}
 	// buf is empty now: the beginning of the next message may come with the
 	// end of this one.
 	f.buf, f.used = f.buf[:0], 0
-	for n < len(p) {
-		m, err := both.ReadBoth(p[n:], f.buf[:min(cap(f.buf), ahead)])
-		if err != nil {
-			return inside(err)
-		}
-		if n += m; n > len(p) {
-			f.buf = f.buf[:n-len(p)]
-		}
-	}
-	return nil
+	more, err := fdio.ReadFull(f.r, p[n:], f.buf[:min(cap(f.buf), ahead)])
+	f.buf = f.buf[:more]
+	return inside(err)
 }
 
 // skipData skips the rest of a large Twrite whose header is b: the size is

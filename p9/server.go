@@ -58,6 +58,7 @@ import (
 	"sync"
 	"time"
 
+	"hubfs/internal/fdio"
 	"hubfs/internal/wire"
 	"hubfs/tree"
 )
@@ -220,19 +221,23 @@ func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) 
 // newConn makes a connection and enters it in the server's books.
 func (s *Server) newConn(rwc io.ReadWriteCloser, p Peer) (*conn, error) {
 	lim := s.Limits.withDefaults()
+	fd := fdio.Socket(rwc)
 	c := &conn{
 		srv:   s,
 		peer:  p,
 		lim:   lim,
 		since: time.Now(),
 		rwc:   rwc,
-		w:     newWriter(rwc, lim.Stall),
-		in:    frames{r: reading(rwc)},
+		w:     newWriter(rwc, fd, lim.Stall),
+		in:    frames{r: rwc},
 		fids:  make(map[uint32]*fid),
 		msize: beforeVersion,
 		quit:  make(chan struct{}),
 		user:  p.User,
 		tags:  make(map[uint16]*job),
+	}
+	if fd != nil {
+		c.in.r = fd
 	}
 	c.in.before = c.kick
 

@@ -14,8 +14,7 @@ import (
 // queue.writing.
 type writer struct {
 	rwc   io.ReadWriteCloser
-	sock  net.Conn                                       // rwc, if it is a plain socket, which takes many segments at once
-	fd    *fdio.File                                     // of sock; nil: cannot try without waiting
+	fd    *fdio.File                                     // of rwc, if it is a plain socket, which takes many segments at once; nil: cannot try without waiting
 	limit interface{ SetWriteDeadline(time.Time) error } // nil: waits for ever
 	stall time.Duration
 
@@ -24,39 +23,12 @@ type writer struct {
 	flat []byte   // reused; a batch in one piece
 }
 
-func newWriter(rwc io.ReadWriteCloser, stall time.Duration) *writer {
-	w := &writer{rwc: rwc, stall: stall}
+func newWriter(rwc io.ReadWriteCloser, fd *fdio.File, stall time.Duration) *writer {
+	w := &writer{rwc: rwc, fd: fd, stall: stall}
 	if stall > 0 {
 		w.limit, _ = rwc.(interface{ SetWriteDeadline(time.Time) error })
 	}
-	w.sock, w.fd = plainSocket(rwc)
-	if unix, ok := w.sock.(*net.UnixConn); ok {
-		unix.SetWriteBuffer(socketBuffer) // the kernel's default will do too
-	}
 	return w
-}
-
-// socketBuffer is how much a Unix socket may hold that the peer has not read:
-// each time it is full costs a switch to the peer and back. TCP finds its own.
-const socketBuffer = 1 << 20
-
-// plainSocket returns rwc as what it is, if it is a socket and nothing around
-// it.
-func plainSocket(rwc io.ReadWriteCloser) (net.Conn, *fdio.File) {
-	var sock net.Conn
-	switch nc := rwc.(type) {
-	case *net.TCPConn:
-		sock = nc
-	case *net.UnixConn:
-		sock = nc
-	default:
-		return nil, nil
-	}
-	fd, err := fdio.New(sock.(syscall.Conn))
-	if err != nil { // closed; whoever uses it will learn so
-		return sock, nil
-	}
-	return sock, fd
 }
 
 func (w *writer) load(b *batch) {
@@ -101,9 +73,9 @@ func (w *writer) write() error {
 		w.limit.SetWriteDeadline(time.Now().Add(w.stall))
 		defer w.limit.SetWriteDeadline(time.Time{}) // or try would fail when it has passed
 	}
-	if w.sock != nil {
+	if w.fd != nil {
 		bufs := net.Buffers(w.rest)
-		_, err := bufs.WriteTo(w.sock)
+		_, err := bufs.WriteTo(w.rwc)
 		return err
 	}
 	if len(w.rest) == 1 {

@@ -31,7 +31,7 @@ func (r *recorder) SetWriteDeadline(t time.Time) error { r.deadline = t; return 
 // under a deadline that does not outlast the write.
 func TestOneWriteForEachBatch(t *testing.T) {
 	r := &recorder{}
-	w := newWriter(r, time.Minute)
+	w := newWriter(r, nil, time.Minute)
 	b := &batch{buf: []byte("head1head2tail"), cuts: []cut{
 		{end: 5, piece: tree.Piece{Data: []byte("-one-")}},
 		{end: 5, piece: tree.Piece{Data: []byte("-two-")}},

@@ -19,6 +19,7 @@ package fdio
 
 import (
 	"io"
+	"net"
 	"syscall"
 )
 
@@ -70,6 +71,50 @@ func New(c syscall.Conn) (*File, error) {
 		return f.werr != syscall.EAGAIN
 	}
 	return f, nil
+}
+
+// socketBuffer is how much a Unix socket may hold that the peer has not read:
+// each time it is full costs a switch to the peer and back. TCP finds its own.
+const socketBuffer = 1 << 20
+
+// Socket returns a File for rwc if it is a Unix or TCP socket and nothing
+// around one, else nil. Such a socket has a writev, too. A Unix socket gets a
+// larger buffer, if the system allows it.
+func Socket(rwc io.ReadWriteCloser) *File {
+	var c syscall.Conn
+	switch nc := rwc.(type) {
+	case *net.TCPConn:
+		c = nc
+	case *net.UnixConn:
+		nc.SetWriteBuffer(socketBuffer) // the system's own will do too
+		c = nc
+	default:
+		return nil
+	}
+	f, err := New(c)
+	if err != nil { // closed; whoever uses it will learn so
+		return nil
+	}
+	return f
+}
+
+// ReadFull fills p from r. If r is a File, the beginning of what follows may
+// come with it into next; more is how many bytes of that there are.
+func ReadFull(r io.Reader, p, next []byte) (more int, err error) {
+	f, ok := r.(*File)
+	if !ok {
+		_, err := io.ReadFull(r, p)
+		return 0, err
+	}
+	for n := 0; n < len(p); {
+		m, err := f.ReadBoth(p[n:], next)
+		if err != nil {
+			return 0, err
+		}
+		n += m
+		more = max(n-len(p), 0)
+	}
+	return more, nil
 }
 
 // Read reads at least one byte, and waits for it. The end of the stream is

@@ -189,3 +189,30 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Errorf("%v allocations", allocs)
 	}
 }
+
+// ReadFull fills what it was given from any reader, and only from a File reads
+// on; a connection that is not a plain socket has none.
+func TestReadFullFillsFromAnyReader(t *testing.T) {
+	a, b := pair(t)
+	f := Socket(a)
+	b.Write([]byte("0123456789"))
+	for name, r := range map[string]io.Reader{"file": f, "reader": bytes.NewReader([]byte("0123456789"))} {
+		p, next := make([]byte, 4), make([]byte, 10)
+		more, err := ReadFull(r, p, next)
+		if err != nil || string(p) != "0123" || string(next[:more]) != "456789"[:more] {
+			t.Errorf("%s: %v: %q %q", name, err, p, next[:more])
+		}
+		if more == 6 {
+			continue
+		}
+		if n, err := r.Read(next); err != nil || string(next[:n]) != "456789"[more:] {
+			t.Errorf("%s: then %v: %q", name, err, next[:n])
+		}
+	}
+	c, d := net.Pipe()
+	defer c.Close()
+	defer d.Close()
+	if Socket(c) != nil {
+		t.Error("a pipe in memory is taken for a socket")
+	}
+}
