@@ -1,5 +1,10 @@
 package hub
 
+import (
+	"errors"
+	"time"
+)
+
 // A Store keeps the bytes of one stream. The Hub calls its methods one at a
 // time, under its own lock: they must not wait for anybody.
 //
@@ -28,4 +33,53 @@ type Store interface {
 	// Close gives back what the store holds. Pieces that were handed out stay
 	// good. No other call follows.
 	Close() error
+}
+
+// A Spool is a Store whose bytes take time: to be kept, and to be fetched
+// again. None of its methods waits for that. It has goroutines of its own and
+// tells the Hub, through the function given to Notify, when to look again.
+type Spool interface {
+	// Append also takes bytes whose place is ahead of Stable; Read gives them
+	// at once. It fails when Err is set.
+	//
+	// Read returns ErrNotLoaded if it has to fetch the bytes: it has begun to,
+	// and tells when they are there. Bytes that cannot be read as they were
+	// written are an error, never others.
+	//
+	// The first that Bounds returns may grow by itself, as the store's own
+	// limits say.
+	//
+	// Close does not wait: what was appended is kept behind the caller's back.
+	Store
+
+	// Notify sets the function to call when Stable or the first of the bounds
+	// has grown, when Err is set, and when bytes are there that Read had to
+	// fetch. It is called with no lock of the store held, and at any time until
+	// Close has returned. Notify is called once, before Append and Read.
+	Notify(changed func())
+
+	// Stable returns the offset before which every byte is kept as safely as
+	// the store promises.
+	Stable() int64
+
+	// Err returns why the store keeps nothing more, nil while it does. Bytes
+	// behind Stable that were appended can still be read.
+	Err() error
+
+	// Start says at which offset an empty store begins.
+	Start(first int64)
+
+	// Moments returns the times of offsets that the store knows from before,
+	// in ascending order of both.
+	Moments() []Moment
+}
+
+// ErrNotLoaded says that a Spool has to fetch the bytes first, and has begun to.
+var ErrNotLoaded = errors.New("bytes are not loaded yet")
+
+// A Moment is a coarse time of a stream: the bytes before Offset were appended
+// at or before Time.
+type Moment struct {
+	Offset int64
+	Time   time.Time
 }
