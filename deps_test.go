@@ -37,8 +37,11 @@ var layers = map[string][]string{
 	// The one place where the parts meet.
 	"hubfs": {"hub", "tree", "pipes", "shellctl"},
 
+	// The counters in Prometheus' words.
+	"internal/metrics": {"hubfs"},
+
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
-	"internal/daemon": {"transport", "p9", "hubfs", "hub", "tree"},
+	"internal/daemon": {"transport", "p9", "hubfs", "hub", "tree", "internal/metrics"},
 	"cmd/hubfs":       {"internal/daemon", "transport", "hub"},
 	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio"},
 
@@ -58,6 +61,10 @@ var thirdParty = map[string]struct {
 		"opens pseudo terminals on every Unix"},
 	"github.com/google/shlex": {[]string{"hubfs"},
 		"splits the lines of ctl as a shell does"},
+	"github.com/prometheus/client_golang": {[]string{"internal/metrics"},
+		"Prometheus' registry, its checks and its HTTP handler"},
+	"github.com/prometheus/common": {[]string{"internal/metrics"},
+		"the text format that client_golang itself writes with"},
 	"github.com/spf13/cobra": {[]string{"cmd/hub"},
 		"commands, help and completion of the client"},
 	"golang.org/x/term": {[]string{"cmd/hub"},

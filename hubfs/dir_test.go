@@ -93,7 +93,7 @@ func TestDirectories(t *testing.T) {
 	if got := list(t, s.node("ci")); got != "sub" {
 		t.Errorf("ci holds %s", got)
 	}
-	if got := list(t, s.Root()); got != "ci ctl events shell status" {
+	if got := list(t, s.Root()); got != "ci ctl events shell stats status" {
 		t.Errorf("the root holds %s", got)
 	}
 	d := s.node("ci/sub").(tree.Dir)

@@ -3,7 +3,7 @@
 // the one place where streams (package hub), processes (package shellctl) and
 // files (package tree) meet. It knows nothing of 9P or of connections.
 //
-//	/ctl  /status  /events
+//	/ctl  /status  /events  /stats  /metrics
 //	/NAME ...                       hubs, and directories that group them
 //	/NAME0 /NAME1 /NAME2            stdin, stdout, stderr of shell NAME
 //	/NAME0.note                     what is written there signals shell NAME

@@ -45,6 +45,10 @@ type Config struct {
 	Env   []string          // environment of shells, besides the server's own
 	Grace time.Duration     // between the hangup and the kill of a shell; 0: DefaultGrace
 	Conns func() []ConnInfo // the connections, for /status; nil: none are shown
+
+	// Metrics writes the counters as a monitor wants them, for /metrics; nil:
+	// there is no such file.
+	Metrics func(Stats) string
 }
 
 // ConnInfo describes a connection for /status.
@@ -60,14 +64,15 @@ type ConnInfo struct {
 // An FS is the tree of one server and everything in it.
 type FS struct {
 	// Set by New, then immutable.
-	cfg    Config
-	log    *slog.Logger
-	budget *hub.Budget
-	start  starter
-	quit   chan struct{} // closed by the word quit
-	root   *dir
-	shells *shellsDir
-	events *eventsFile
+	cfg     Config
+	log     *slog.Logger
+	budget  *hub.Budget
+	start   starter
+	started time.Time
+	quit    chan struct{} // closed by the word quit
+	root    *dir
+	shells  *shellsDir
+	events  *eventsFile
 
 	quitOnce sync.Once
 	paths    atomic.Uint64  // the last qid.path given out
@@ -102,7 +107,7 @@ func newFS(cfg Config, start starter) *FS {
 	setDefault(&cfg.MaxAttachments, DefaultMaxAttachments)
 	setDefault(&cfg.Grace, DefaultGrace)
 	fs := &FS{
-		cfg: cfg, log: cfg.Log, start: start,
+		cfg: cfg, log: cfg.Log, start: start, started: time.Now(),
 		budget: hub.NewBudget(cfg.MaxRetained),
 		quit:   make(chan struct{}),
 		byName: map[string]*shell{},
@@ -111,7 +116,10 @@ func newFS(cfg Config, start starter) *FS {
 	fs.root = newDir(fs, nil, "/", cfg.Owner, tree.ModeDir|0o777)
 	fs.shells = newShellsDir(fs)
 	fs.events = newEventsFile(fs)
-	fs.root.add(fs.shells, fs.events, newCtlFile(fs), newStatusFile(fs))
+	fs.root.add(fs.shells, fs.events, newCtlFile(fs), newStatusFile(fs), newStatsFile(fs))
+	if cfg.Metrics != nil {
+		fs.root.add(newMetricsFile(fs))
+	}
 	return fs
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -256,7 +257,8 @@ func TestStatusLines(t *testing.T) {
 	s.ctl("end built exit 3\nend closed\nend on exit 1\nreopen on")
 	s.ctl("shell w -s 30x90 -- make -k")
 	s.openAs(bob, "w1@end", tree.OpenRead)
-	want := "hub 'a b' 0 0 1000 0 0 calm 0\n" +
+	want := fmt.Sprintf("server test %d %d\n", os.Getpid(), s.started.UnixNano()) +
+		"hub 'a b' 0 0 1000 0 0 calm 0\n" +
 		"hub built 0 0 1000 0 0 calm,ended 0 'exit 3'\n" +
 		"hub closed 0 0 1000 0 0 calm,ended 0 ''\n" +
 		"hub on 0 0 1000 0 0 calm 0\n" +

@@ -18,7 +18,7 @@ func FuzzCtl(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	counts := map[string]int{"hub": 9, "reader": 6, "shell": 8}
+	counts := map[string]int{"server": 4, "hub": 9, "reader": 6, "shell": 8}
 	f.Fuzz(func(t *testing.T, in string) {
 		s := newServer(t, Config{MaxHubs: 50})
 		s.mustCreate("h")

@@ -23,8 +23,8 @@ const maxDepth = 16
 // there already: the others come with later versions, and no hub of today is
 // to be in their way.
 var taken = map[string]bool{
-	"ctl": true, "status": true, "events": true, "shell": true,
-	"stats": false, "remote": false,
+	"ctl": true, "status": true, "events": true, "shell": true, "stats": true, "metrics": true,
+	"pipes": false, "remote": false,
 }
 
 // Files of a shell called NAME, at the root.

@@ -173,7 +173,7 @@ func TestTheSameHubsUnderTwoNames(t *testing.T) {
 	if got := list(t, s.node("shell")); got != "a" {
 		t.Errorf("shell holds %s", got)
 	}
-	if got := list(t, s.Root()); got != "a0 a0.note a1 a2 ctl events shell status" {
+	if got := list(t, s.Root()); got != "a0 a0.note a1 a2 ctl events shell stats status" {
 		t.Errorf("the root holds %s", got)
 	}
 	s.proc("a").print("0123")

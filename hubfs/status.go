@@ -2,6 +2,7 @@ package hubfs
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -14,16 +15,24 @@ func newStatusFile(fs *FS) *text {
 	return f
 }
 
-// status is the content of /status: one line a thing, hubs with their readers
-// first, then shells, then connections.
+// A namedHub is a hub and the path that it had when it was looked for.
+type namedHub struct {
+	name string
+	file *hubFile
+}
+
+// hubsLocked returns all hubs, in the order of their names.
+func (fs *FS) hubsLocked() []namedHub {
+	var hubs []namedHub
+	fs.root.eachHubLocked(func(f *hubFile) { hubs = append(hubs, namedHub{f.pathLocked(), f}) })
+	return hubs
+}
+
+// status is the content of /status: one line a thing, the server first, then
+// hubs with their readers, then shells, then connections.
 func (fs *FS) status() string {
-	type named struct {
-		path string
-		hub  *hub.Hub
-	}
-	hubs := []named{}
 	fs.mu.Lock()
-	fs.root.eachHubLocked(func(f *hubFile) { hubs = append(hubs, named{f.pathLocked(), f.hub}) })
+	hubs := fs.hubsLocked()
 	var shells []string
 	for _, s := range fs.byName {
 		shells = append(shells, "shell "+s.statusLocked()+"\n")
@@ -32,11 +41,14 @@ func (fs *FS) status() string {
 	slices.Sort(shells)
 
 	var b strings.Builder
+	// The time of the start, to the nanosecond, tells one run of the server from
+	// another, to clients that come back.
+	fmt.Fprintf(&b, "server %s %d %d\n", field(fs.cfg.Name), os.Getpid(), fs.started.UnixNano())
 	for _, h := range hubs {
-		st := h.hub.Status()
-		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d%s\n", field(h.path), st.First, st.Next, st.Size,
+		st := h.file.hub.Status()
+		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d%s\n", field(h.name), st.First, st.Next, st.Size,
 			st.Readers, st.Writers, modes(st), st.Lost, end(st))
-		writeReaders(&b, h.path, h.hub)
+		writeReaders(&b, h.name, h.file.hub)
 	}
 	writeReaders(&b, "events", fs.events.lines.hub)
 	for _, line := range shells {

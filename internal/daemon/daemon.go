@@ -31,6 +31,7 @@ import (
 
 	"hubfs/hub"
 	"hubfs/hubfs"
+	"hubfs/internal/metrics"
 	"hubfs/p9"
 	"hubfs/transport"
 )
@@ -54,6 +55,8 @@ type Config struct {
 	Trunc    bool  // readers start at the end
 	Zap      bool  // opening with truncation empties a hub
 
+	Metrics string // HOST:PORT of the loopback for Prometheus; "": none
+
 	Log   *slog.Logger
 	Trace bool        // log every message
 	Ready func(error) // called once: when we serve, or cannot; may be nil
@@ -70,6 +73,7 @@ func (c Config) tree() hubfs.Config {
 		Trunc:    c.Trunc,
 		Zap:      c.Zap,
 		Env:      []string{"HUB_SERVER=" + c.Addr.String()},
+		Metrics:  metrics.Text,
 	}
 	if c.Rate > 0 || c.Interval > 0 || c.Reset > 0 {
 		t.Limit = hub.Limit{
@@ -132,6 +136,12 @@ func Run(ctx context.Context, c Config) error {
 		ready(err)
 		return err
 	}
+	stopMetrics, err := s.serveMetrics(ctx)
+	if err != nil {
+		s.closeListeners()
+		ready(err)
+		return err
+	}
 	s.log.Info("serving", "addr", c.Addr.String(), "pid", os.Getpid())
 	serve, hangup := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangup()
@@ -141,6 +151,7 @@ func Run(ctx context.Context, c Config) error {
 	why := s.wait(ctx, serve, signals)
 	s.log.Info("ending", "why", why)
 	s.closeListeners()
+	stopMetrics()
 	hangup()
 	s.serving.Wait()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
