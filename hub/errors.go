@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// Errors of this package, besides DiscardedError and GapError.
+// Errors of this package, besides those with a type of their own.
 var (
 	// ErrEnded says that the stream is complete: nothing follows, and nothing
 	// can be written. It is an io.EOF, and pipes.IsEnded knows it.
@@ -36,6 +36,23 @@ type GapError struct {
 func (e *GapError) Error() string {
 	return fmt.Sprintf("gap: stream ends at %d", e.Next)
 }
+
+// A ConflictError answers an addressed write whose bytes are there already, and
+// are others. Only what is still retained is compared.
+type ConflictError struct {
+	Offset int64 // of the first that differs
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("conflict: stream holds other bytes at %d", e.Offset)
+}
+
+// A DroppedError answers every read of a reader that was dropped.
+type DroppedError struct {
+	Reason string // for people to read
+}
+
+func (e *DroppedError) Error() string { return "dropped: " + e.Reason }
 
 type endedError struct{}
 

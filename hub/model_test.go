@@ -175,6 +175,11 @@ func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res res
 		if off > m.next() {
 			return result{err: (&GapError{m.next()}).Error()}, false
 		}
+		for i, b := range data {
+			if at := off + int64(i); m.first <= at && at < m.next() && m.all[at] != b {
+				return result{err: (&ConflictError{at}).Error()}, false
+			}
+		}
 		data = data[min(m.next()-off, int64(len(data))):]
 	}
 	n := int64(len(data))

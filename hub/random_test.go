@@ -283,6 +283,9 @@ func (d *driver) write(w *drivenWriter) {
 			w.data[i] = byte(d.written ^ d.written>>8)
 		}
 		w.off = max(0, d.model.next()+int64(d.byte())/4-50)
+		if d.byte() < 200 { // what is there already, as it is
+			copy(w.data, d.model.all[min(w.off, d.model.next()):])
+		}
 		w.owner = d.bool()
 	}
 	want, budget := d.model.write(w.m, w.data, w.off, false)

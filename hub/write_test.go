@@ -18,10 +18,10 @@ func TestAddressedWriteIsIdempotent(t *testing.T) {
 		gap  bool
 	}{
 		{"at the end", 10, "abc", "0123456789abc", false},
-		{"all there", 4, "xyz", "0123456789", false},
-		{"all there, to the end", 7, "xyz", "0123456789", false},
-		{"before what is retained", 0, "xy", "0123456789", false},
-		{"overlap", 8, "xyabc", "0123456789abc", false},
+		{"all there", 4, "456", "0123456789", false},
+		{"all there, to the end", 7, "789", "0123456789", false},
+		{"from the start", 0, "01", "0123456789", false},
+		{"overlap", 8, "89abc", "0123456789abc", false},
 		{"nothing", 10, "", "0123456789", false},
 		{"nothing, earlier", 3, "", "0123456789", false},
 		{"gap", 11, "abc", "0123456789", true},
@@ -53,6 +53,46 @@ func TestAddressedWriteIsIdempotent(t *testing.T) {
 	w := New(Options{}).NewWriter(true)
 	if _, _, err := w.TryWrite(Piece{}, -1, nil); !errors.Is(err, ErrOffset) {
 		t.Errorf("write at -1: %v", err)
+	}
+}
+
+// Bytes that are there already are compared as far as they are retained.
+func TestAddressedWriteOfOtherBytesIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		off  int64
+		text string
+		at   int64 // where it differs; -1: it does not
+	}{
+		{10, "x", -1},
+		{4, "x56", 4},
+		{4, "4567x", 8},
+		{8, "89x", -1},
+		{8, "8xabc", 9},
+		{9, "xabc", 9},
+		{0, "xxxx", -1}, // gone: nobody knows
+		{0, "xxxx4567", -1},
+		{0, "xxxx4y", 5},
+		{2, strings.Repeat("y", 100), 4},
+	} {
+		h := New(Options{})
+		put(t, h.NewWriter(false), "0123456789")
+		h.SetSize(6)
+		h.SetSize(100)
+		w := h.NewWriter(true)
+		before := h.Status()
+		o := new(countedOwner)
+		n, ready, err := w.TryWrite(Piece{Data: []byte(c.text), Owner: o}, c.off, nil)
+		var conflict *ConflictError
+		switch {
+		case c.at < 0:
+			if n != len(c.text) || !ready || err != nil {
+				t.Errorf("%q at %d: %d, %v, %v", c.text, c.off, n, ready, err)
+			}
+		case n != 0 || ready || !errors.As(err, &conflict) || conflict.Offset != c.at:
+			t.Errorf("%q at %d: %d, %v, %v; want a conflict at %d", c.text, c.off, n, ready, err, c.at)
+		case o.freed.Load() != 0 || h.Status() != before:
+			t.Errorf("%q at %d: something was taken", c.text, c.off)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"errors"
 )
@@ -20,8 +21,9 @@ type Writer struct {
 
 // NewWriter opens the stream for writing. The offset of each write of an
 // addressed writer says where its bytes belong: what is there already is taken
-// for written, and a gap is a *GapError. So a lone writer that does not know
-// how far it came can write again.
+// for written, if it is the same; other bytes are a *ConflictError, and a gap is
+// a *GapError. So a lone writer that does not know how far it came can write
+// again.
 func (h *Hub) NewWriter(addressed bool) *Writer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -160,6 +162,12 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	switch {
 	case known < 0:
 		return false, &GapError{Next: h.next}
+	case known > 0:
+		if err := h.conflictLocked(p.Data, at); err != nil {
+			return false, err
+		}
+	}
+	switch {
 	case n <= 0:
 		p.Free()
 		return true, nil
@@ -271,4 +279,44 @@ func (h *Hub) roomLocked(n int64) bool {
 		return h.first >= need // the reader to come will start there
 	}
 	return true
+}
+
+// needLocked returns how far all readers must come, in fear, before a write of
+// n bytes can go.
+func (h *Hub) needLocked(n int64) int64 { return min(h.next+n-h.size, h.next) }
+
+// conflictLocked compares the bytes of a write to offset at that are there
+// already with those that are retained.
+func (h *Hub) conflictLocked(data []byte, at int64) error {
+	data = data[:min(int64(len(data)), h.next-at)]
+	if gone := h.first - at; gone > 0 {
+		data, at = data[min(gone, int64(len(data))):], h.first
+	}
+	for len(data) > 0 {
+		pieces, _, err := h.piecesLocked(nil, at, len(data))
+		if err != nil {
+			return err
+		}
+		for _, p := range pieces {
+			if err == nil && !bytes.Equal(data[:len(p.Data)], p.Data) {
+				err = &ConflictError{Offset: at + int64(differ(data, p.Data))}
+			}
+			data, at = data[len(p.Data):], at+int64(len(p.Data))
+			p.Free()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differ returns the index of the first byte that is not the same in a and b.
+func differ(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
 }

@@ -85,11 +85,17 @@ func (f *hubFile) errorText(err error) error {
 	}
 	var discarded *hub.DiscardedError
 	var gap *hub.GapError
+	var conflict *hub.ConflictError
+	var dropped *hub.DroppedError
 	switch {
 	case errors.As(err, &discarded):
 		return fmt.Errorf("discarded: %s starts at %d", tail(f.pathName()), discarded.First)
 	case errors.As(err, &gap):
 		return fmt.Errorf("gap: %s ends at %d", tail(f.pathName()), gap.Next)
+	case errors.As(err, &conflict):
+		return fmt.Errorf("conflict: %s holds other bytes at %d", tail(f.pathName()), conflict.Offset)
+	case errors.As(err, &dropped):
+		return err
 	case errors.Is(err, hub.ErrEnded):
 		return fmt.Errorf("hub %s has ended", f.pathName())
 	case errors.Is(err, hub.ErrClosed):
