@@ -40,6 +40,11 @@
 // missed where it goes on. A reader that addresses bytes gets the mark if it
 // asks for the very offset, and passes it by if it asks for a later one.
 //
+// # Time
+//
+// A hub notes about once a second how far the stream has come, and remembers it
+// as long as it retains the bytes: see Moments.
+//
 // # Blocking
 //
 // Nothing blocks but ReadContext and WriteContext. There is no goroutine in
@@ -99,6 +104,7 @@ type Hub struct {
 	first, next int64 // offsets of the oldest byte retained and after the newest
 	size        int64
 	modified    time.Time // of the last append, or of New
+	times       timeline
 
 	fear, trunc, frozen, ended, closed bool
 	endStatus                          string
@@ -127,6 +133,7 @@ type Hub struct {
 
 // New returns a Hub with its Options.
 func New(o Options) *Hub {
+	now := time.Now()
 	h := &Hub{
 		input:    o.Input,
 		budget:   o.Budget,
@@ -134,7 +141,8 @@ func New(o Options) *Hub {
 		size:     o.Size,
 		fear:     o.Fear || o.Input,
 		trunc:    o.Trunc,
-		modified: time.Now(),
+		modified: now,
+		times:    newTimeline(now),
 		limiter:  limiter{limit: o.Limit},
 	}
 	if h.size <= 0 {
@@ -189,8 +197,13 @@ func (h *Hub) appendLocked(p Piece) error {
 		h.budget.release(n)
 		return fmt.Errorf("append to the stream: %w", err)
 	}
+	now := time.Now()
+	if h.times.due(now) {
+		h.times.note(off, h.modified, h.first)
+		h.times.noted = now
+	}
 	h.next = off + n
-	h.modified = time.Now()
+	h.modified = now
 	h.trimLocked() // of a write larger than size only the end is kept
 	return nil
 }
