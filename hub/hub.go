@@ -32,6 +32,11 @@
 // offset that it asked for last: to ask for an offset says that everything
 // before it has arrived.
 //
+// In fear the status says which reader is the slowest, and for how long it has
+// held up a writer. DropReader takes it out of the way, and Patience does so by
+// itself for one that holds up a writer and does not move; its reads give a
+// *DroppedError. A reader that moves, however slowly, is never dropped for it.
+//
 // # Marks
 //
 // EOF puts a mark at the end of the stream, for the readers open at this
@@ -89,12 +94,18 @@ type Options struct {
 	Limit  Limit
 	Budget *Budget // shared with other hubs; nil: no limit
 	Store  Store   // empty, or with a history; nil: NewMemory()
+
+	// Patience is SetPatience's. OnDrop is told of every reader that is dropped,
+	// with its ReaderOptions; no lock is held then. nil: nobody is told.
+	Patience time.Duration
+	OnDrop   func(id uint64, label, reason string)
 }
 
 // A Hub is one stream. Its methods may be called from any goroutine.
 type Hub struct {
-	input  bool    // immutable
-	budget *Budget // immutable; charged with next-first bytes until Close
+	input  bool                                  // immutable
+	budget *Budget                               // immutable; charged with next-first bytes until Close
+	onDrop func(id uint64, label, reason string) // immutable; may be nil
 
 	// mu guards all that follows, and the fields of readers and writers that
 	// say so. It is never held while a wake is called.
@@ -110,9 +121,11 @@ type Hub struct {
 	endStatus                          string
 
 	readers        []*Reader // in no order; a Reader knows its index
-	readerID       uint64    // of the reader opened last
+	opened         uint64    // readers that there were
 	waitingReaders queue
 	lostByClosed   int64 // bytes lost by readers that are closed
+	delivered      int64 // bytes handed to readers
+	reads, writes  int64 // that gave, and brought, bytes
 
 	// The readers that count. slowest is never above the position of any of
 	// them, and atSlowest of them stand exactly there. With atSlowest 0 it is
@@ -129,6 +142,8 @@ type Hub struct {
 	turn           func() // its wake, to be called by passTurn; nil: none
 	passing        bool   // somebody is in passTurn
 	limiter        limiter
+	hold           hold
+	patience       time.Duration // see SetPatience
 }
 
 // New returns a Hub with its Options.
@@ -137,6 +152,7 @@ func New(o Options) *Hub {
 	h := &Hub{
 		input:    o.Input,
 		budget:   o.Budget,
+		onDrop:   o.OnDrop,
 		store:    o.Store,
 		size:     o.Size,
 		fear:     o.Fear || o.Input,
@@ -144,6 +160,7 @@ func New(o Options) *Hub {
 		modified: now,
 		times:    newTimeline(now),
 		limiter:  limiter{limit: o.Limit},
+		patience: o.Patience,
 	}
 	if h.size <= 0 {
 		h.size = DefaultSize
@@ -169,6 +186,7 @@ func (h *Hub) Close() error {
 	}
 	h.closed = true
 	h.limiter.stop()
+	h.hold.end()
 	h.wakeEverybodyLocked(&ws)
 	h.budget.release(h.next - h.first)
 	h.first = h.next

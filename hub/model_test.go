@@ -16,10 +16,12 @@ type model struct {
 	readers                           []*modelReader
 	queue                             []*modelWriter // who waits, in order
 	lostByClosed                      int64
+	delivered, reads, writes          int64
 	budgetMax, budgetOthers           int64
 }
 
 type modelReader struct {
+	id        uint64
 	pos, lost int64
 	addressed bool
 	counts    bool
@@ -115,7 +117,7 @@ func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
 			}
 		}
 		at = min(at, m.next())
-		return result{data: string(m.all[at:min(m.next(), at+int64(max))]), ready: true}
+		return m.give(m.all[at:min(m.next(), at+int64(max))])
 	}
 	r.parked = false
 	r.counts = true
@@ -144,11 +146,19 @@ func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
 		r.parked = !m.ended
 		return result{ready: m.ended}
 	}
-	data := string(m.all[r.pos:min(end, r.pos+int64(max))])
+	res := m.give(m.all[r.pos:min(end, r.pos+int64(max))])
 	if !r.addressed {
-		r.pos += int64(len(data))
+		r.pos += int64(len(res.data))
 	}
-	return result{data: data, ready: true}
+	return res
+}
+
+func (m *model) give(data []byte) result {
+	if len(data) > 0 {
+		m.reads++
+		m.delivered += int64(len(data))
+	}
+	return result{data: string(data), ready: true}
 }
 
 // write answers a write; the answer alone if dry. A write that must wait for
@@ -213,6 +223,7 @@ func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res res
 	if !dry {
 		m.first += drop
 		m.all = append(m.all, data...)
+		m.writes++
 		m.trim()
 	}
 	return whole, false
@@ -237,6 +248,7 @@ func (m *model) check(h *Hub) error {
 	}
 	want := Status{
 		First: m.first, Next: m.next(), Size: m.size, Slowest: min(slowest, m.next()), Lost: lost,
+		Delivered: m.delivered, Reads: m.reads, Writes: m.writes, WritersWait: s.WritersWait,
 		Readers: len(m.readers), Writers: s.Writers,
 		WaitingReaders: s.WaitingReaders, WaitingWriters: len(m.queue),
 		Input: m.input, Fear: m.fear, Trunc: m.trunc, Frozen: m.frozen, Ended: m.ended,
@@ -247,9 +259,16 @@ func (m *model) check(h *Hub) error {
 	}
 	for i, got := range h.Readers() {
 		r := m.readers[i]
-		want := ReaderStatus{Offset: r.pos, Lost: m.lost(r), Addressed: r.addressed, Waiting: r.parked}
+		at := max(r.pos, m.first)
+		want := ReaderStatus{
+			ID: r.id, Offset: r.pos, Lost: m.lost(r), Addressed: r.addressed, Waiting: r.parked,
+			Slowest: m.fear && r.counts && at == slowest && at < m.next(), Stalls: got.Stalls,
+		}
 		if !r.addressed {
-			want.Offset = max(r.pos, m.first)
+			want.Offset = at
+		}
+		if got.Stalls > 0 && s.WaitingWriters == 0 {
+			return fmt.Errorf("reader %d stalls nobody for %v", i, got.Stalls)
 		}
 		if got != want {
 			return fmt.Errorf("reader %d:\n got %+v\nwant %+v", i, got, want)

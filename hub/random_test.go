@@ -23,6 +23,8 @@ type driver struct {
 	owners  []*countedOwner
 	held    []held
 	written uint32
+	lastID  uint64
+	dropped []uint64 // as OnDrop told
 }
 
 type drivenReader struct {
@@ -100,6 +102,7 @@ func runModel(t *testing.T, ops []byte) {
 	d.budget = NewBudget(d.model.budgetMax)
 	d.hub = New(Options{
 		Size: d.model.size, Input: d.model.input, Fear: flags&2 != 0, Trunc: d.model.trunc, Budget: d.budget,
+		OnDrop: func(id uint64, label, reason string) { d.dropped = append(d.dropped, id) },
 	})
 	d.tracef("new size %d flags %04b", d.model.size, flags&15)
 	for len(d.ops) > 0 {
@@ -194,10 +197,15 @@ func (d *driver) step() {
 		}
 		d.model.trim()
 	case 30:
-		if d.byte() < 64 {
+		switch b := d.byte(); {
+		case b < 64:
 			d.tracef("clear")
 			d.hub.Clear()
 			d.model.first = d.model.next()
+		case b < 160:
+			if r := pick(d, d.readers); r != nil {
+				d.drop(r)
+			}
 		}
 	case 31:
 		others := int64(d.byte()) * 12
@@ -229,9 +237,32 @@ func (d *driver) openReader() {
 	at := []Start{FromOldest, FromOldest, FromEnd, Back(int64(d.byte())), Addressed}[kind%5]
 	lazy := kind >= 200
 	d.tracef("open reader at %d lazy %v", at, lazy)
-	r := &drivenReader{Reader: d.hub.NewReader(at, ReaderOptions{Lazy: lazy})}
+	d.lastID++
+	r := &drivenReader{Reader: d.hub.NewReader(at, ReaderOptions{Lazy: lazy, ID: d.lastID})}
 	r.m = d.model.newReader(at, lazy)
+	r.m.id = d.lastID
 	d.readers = append(d.readers, r)
+}
+
+// drop drops a reader, which hears of it and is closed then.
+func (d *driver) drop(r *drivenReader) {
+	d.tracef("drop reader at %d", r.m.pos)
+	if !d.hub.DropReader(r.m.id, "why not") || d.hub.DropReader(r.m.id, "again") {
+		d.fatalf("the reader was not dropped once")
+	}
+	if len(d.dropped) != 1 || d.dropped[0] != r.m.id {
+		d.fatalf("told of %v, want %d", d.dropped, r.m.id)
+	}
+	d.dropped = nil
+	if r.wakes != nil && *r.wakes != 1 {
+		d.fatalf("a read of a dropped reader got %d wakes", *r.wakes)
+	}
+	if _, ready, err := r.TryRead(nil, 0, 10, nil); ready || err == nil || err.Error() != "dropped: why not" {
+		d.fatalf("a dropped reader gets ready %v, %v", ready, err)
+	}
+	r.Close()
+	d.model.closeReader(r.m)
+	d.readers = slices.DeleteFunc(d.readers, func(o *drivenReader) bool { return o == r })
 }
 
 // read starts a read, or tries again the one that waits.

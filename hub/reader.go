@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 )
 
 // A Start says where a Reader starts.
@@ -26,7 +27,8 @@ func Back(n int64) Start { return Start(min(max(n, 0), math.MaxInt64-1) + 1) }
 
 // ReaderOptions say who reads, and how.
 type ReaderOptions struct {
-	Label string // who reads, for ReaderStatus
+	Label string // who reads, for ReaderStatus and Options.OnDrop
+	ID    uint64 // the opener's number for the reader, for DropReader too; 0: none
 	// Lazy is for an open that may come to write only: nobody waits for the
 	// reader, and it misses nothing, until it has read once.
 	Lazy bool
@@ -36,18 +38,20 @@ type ReaderOptions struct {
 // Close, CancelRead and Status may be called at any time.
 type Reader struct {
 	hub       *Hub   // immutable
+	order     uint64 // immutable; of opening
 	id        uint64 // immutable
 	label     string // immutable
 	addressed bool   // immutable
 
 	// Guarded by hub.mu.
-	index  int   // in hub.readers
-	pos    int64 // of the next byte; it may be behind hub.first
-	lost   int64 // bytes skipped so far
-	mark   int64 // number of the mark it meets next
-	counts bool  // see Hub.counting; set for good by the first read
-	parked bool  // the last read waits: the next one is the same, tried again
-	closed bool
+	index  int       // in hub.readers
+	pos    int64     // of the next byte; it may be behind hub.first
+	lost   int64     // bytes skipped so far
+	mark   int64     // number of the mark it meets next
+	counts bool      // see Hub.counting; set for good by the first read
+	parked bool      // the last read waits: the next one is the same, tried again
+	moved  time.Time // since when it stands where it does, if a writer waits for readers and patience has an end
+	over   error     // ErrClosed or a *DroppedError: it is not in hub.readers; nil: it is
 	wait   waiter
 
 	// Of the one caller of ReadContext or Poll.
@@ -61,10 +65,11 @@ func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
 	defer ws.call()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.readerID++
+	h.opened++
 	r := &Reader{
 		hub:       h,
-		id:        h.readerID,
+		order:     h.opened,
+		id:        o.ID,
 		label:     o.Label,
 		addressed: at == Addressed,
 		pos:       h.first,
@@ -77,7 +82,7 @@ func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
 		r.pos = max(h.first, h.next-int64(at-FromEnd))
 	}
 	if h.closed {
-		r.closed = true
+		r.over = ErrClosed
 		return r
 	}
 	r.index = len(h.readers)
@@ -205,16 +210,26 @@ func (r *Reader) Close() error {
 	defer ws.call()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r.closed {
-		return nil
+	if r.over == nil {
+		r.endLocked(ErrClosed, &ws)
+		h.settleLocked(&ws)
 	}
+	r.over = ErrClosed // also if it was dropped
+	return nil
+}
+
+// endLocked takes the reader, which is open, out of the hub. Its reads give
+// err from now on. The hub is to be settled after it.
+func (r *Reader) endLocked(err error, ws *wakes) {
+	h := r.hub
 	ws.take(&r.wait)
 	r.unparkLocked()
-	h.lostByClosed += r.lostLocked()
+	r.lost = r.lostLocked()
+	h.lostByClosed += r.lost
 	if r.counts {
 		h.uncountLocked(r)
 	}
-	r.closed = true
+	r.over = err
 
 	last := len(h.readers) - 1
 	h.readers[r.index] = h.readers[last]
@@ -224,8 +239,6 @@ func (r *Reader) Close() error {
 	if last == 0 {
 		h.readers, h.marks = nil, nil
 	}
-	h.settleLocked(&ws)
-	return nil
 }
 
 // readLocked reads at the offset, or where the reader stands. It is the only
@@ -234,8 +247,8 @@ func (r *Reader) Close() error {
 func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wakes) ([]Piece, outcome, error) {
 	h := r.hub
 	r.unparkLocked()
-	if r.closed || h.closed {
-		return dst, 0, ErrClosed
+	if err := r.overLocked(); err != nil {
+		return dst, 0, err
 	}
 	if max <= 0 {
 		return dst, gotBytes, nil
@@ -286,6 +299,7 @@ func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, e
 		return dst, mustWait, nil
 	}
 	pieces, n, err := h.piecesLocked(dst, r.pos, int(min(end-r.pos, int64(max))))
+	h.deliverLocked(n)
 	if err == nil && at == cursor {
 		h.moveLocked(r, r.pos+n)
 	}
@@ -295,9 +309,10 @@ func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, e
 // readFrozenLocked reads a frozen hub as a plain file.
 func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int) ([]Piece, error) {
 	h := r.hub
+	if err := r.overLocked(); err != nil {
+		return dst, err
+	}
 	switch {
-	case r.closed || h.closed:
-		return dst, ErrClosed
 	case off < 0:
 		return dst, ErrOffset
 	case r.addressed && off < h.first:
@@ -309,8 +324,17 @@ func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int) ([]Piece, err
 	if off >= length || max <= 0 {
 		return dst, nil
 	}
-	pieces, _, err := h.piecesLocked(dst, h.first+off, int(min(length-off, int64(max))))
+	pieces, n, err := h.piecesLocked(dst, h.first+off, int(min(length-off, int64(max))))
+	h.deliverLocked(n)
 	return pieces, err
+}
+
+// deliverLocked counts n bytes that a read gave.
+func (h *Hub) deliverLocked(n int64) {
+	if n > 0 {
+		h.reads++
+		h.delivered += n
+	}
 }
 
 // piecesLocked reads from the store: all of dst, or dst as it was and an error.
@@ -323,6 +347,14 @@ func (h *Hub) piecesLocked(dst []Piece, off int64, max int) (pieces []Piece, n i
 		n += int64(len(p.Data))
 	}
 	return pieces, n, nil
+}
+
+// overLocked returns why the reader reads no more, nil while it does.
+func (r *Reader) overLocked() error {
+	if r.over == nil && r.hub.closed {
+		return ErrClosed
+	}
+	return r.over
 }
 
 // unparkLocked takes the reader out of the queue of those who wait.

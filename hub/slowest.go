@@ -8,6 +8,9 @@ const exact = math.MaxInt64
 // countLocked makes r one of the readers that count.
 func (h *Hub) countLocked(r *Reader) {
 	r.counts = true
+	if h.hold.on {
+		h.movedLocked(r)
+	}
 	h.counting++
 	if h.counting == 1 {
 		h.slowest, h.atSlowest = r.pos, 1
@@ -24,6 +27,9 @@ func (h *Hub) uncountLocked(r *Reader) {
 
 // moveLocked sets the position of a reader that counts.
 func (h *Hub) moveLocked(r *Reader, pos int64) {
+	if h.hold.on && pos != r.pos {
+		h.movedLocked(r)
+	}
 	h.departLocked(r.pos)
 	r.pos = pos
 	h.arriveLocked(pos)

@@ -13,22 +13,34 @@ type Status struct {
 	Slowest     int64 // where the slowest reader that counts stands; Next: none is behind
 	Lost        int64 // bytes lost by all readers that there were
 
+	Delivered     int64 // bytes handed to readers since New, to each of them
+	Reads, Writes int64 // how many gave, and brought, bytes since New
+
 	Readers, Writers               int // open
 	WaitingReaders, WaitingWriters int
 
 	Input, Fear, Trunc, Frozen, Ended bool
 	EndStatus                         string // of End
 	Limit                             Limit
-	Modified                          time.Time // of the last append, or of New
+	Patience                          time.Duration // see SetPatience
+	WritersWait                       time.Duration // how long the writer whose turn it is has been waiting for readers
+	Modified                          time.Time     // of the last append, or of New
 }
 
 // A ReaderStatus is a Reader at one moment.
 type ReaderStatus struct {
+	ID        uint64
 	Label     string
 	Offset    int64 // of the next byte; of an Addressed reader, the offset asked for last
 	Lost      int64 // bytes skipped since it was opened
 	Addressed bool
 	Waiting   bool
+
+	// Slowest says that in a hub in fear nobody is further behind: it is the
+	// one that writers wait for, or will. Stalls is how long a writer that
+	// waits for this reader, and for others as slow, has been waiting.
+	Slowest bool
+	Stalls  time.Duration
 }
 
 // Status describes the hub. It looks at every reader.
@@ -41,6 +53,9 @@ func (h *Hub) Status() Status {
 		Size:           h.size,
 		Slowest:        h.next,
 		Lost:           h.lostByClosed,
+		Delivered:      h.delivered,
+		Reads:          h.reads,
+		Writes:         h.writes,
 		Readers:        len(h.readers),
 		Writers:        h.writers,
 		WaitingReaders: h.waitingReaders.len,
@@ -52,6 +67,8 @@ func (h *Hub) Status() Status {
 		Ended:          h.ended,
 		EndStatus:      h.endStatus,
 		Limit:          h.limiter.limit,
+		Patience:       h.patience,
+		WritersWait:    h.hold.lasts(),
 		Modified:       h.modified,
 	}
 	if h.counting > 0 {
@@ -94,7 +111,7 @@ func (h *Hub) Readers() []ReaderStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	readers := slices.SortedFunc(slices.Values(h.readers), func(a, b *Reader) int {
-		return cmp.Compare(a.id, b.id)
+		return cmp.Compare(a.order, b.order)
 	})
 	all := make([]ReaderStatus, len(readers))
 	for i, r := range readers {
@@ -111,7 +128,9 @@ func (r *Reader) Status() ReaderStatus {
 }
 
 func (r *Reader) statusLocked() ReaderStatus {
+	h := r.hub
 	s := ReaderStatus{
+		ID:        r.id,
 		Label:     r.label,
 		Offset:    r.pos,
 		Lost:      r.lostLocked(),
@@ -119,7 +138,13 @@ func (r *Reader) statusLocked() ReaderStatus {
 		Waiting:   r.parked,
 	}
 	if !r.addressed {
-		s.Offset = max(s.Offset, r.hub.first)
+		s.Offset = max(s.Offset, h.first)
+	}
+	if at := max(r.pos, h.first); h.fear && r.counts && at < h.next {
+		s.Slowest = at == h.slowestLocked(exact)
+		if at < h.neededLocked() {
+			s.Stalls = h.hold.lasts()
+		}
 	}
 	return s
 }

@@ -13,7 +13,10 @@ type waiter struct {
 	wake func()
 	// at is the offset whose byte a reader waits for, or where the bytes of a
 	// write belong (cursor: at the end); n is how many bytes a write has.
-	at, n      int64
+	at, n int64
+	// need is how far readers must come before a writer that has been tried can
+	// go: 0 if it does not wait for them.
+	need       int64
 	queued     bool
 	prev, next *waiter
 }

@@ -138,12 +138,16 @@ func (w *Writer) writeLocked(p Piece, at int64, wake func(), ws *wakes) (ready b
 	}
 	w.wait.wake, w.wait.at, w.wait.n = wake, at, int64(len(p.Data))
 	h.waitingWriters.push(&w.wait)
+	if w.wait.need > 0 {
+		h.holdLocked()
+	}
 	return false, nil
 }
 
 // commitLocked does the write if its turn has come and nothing is in its way.
 func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err error) {
 	h := w.hub
+	w.wait.need = 0
 	switch {
 	case w.closed || h.closed:
 		return false, ErrClosed
@@ -171,7 +175,10 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	case n <= 0:
 		p.Free()
 		return true, nil
-	case !h.roomLocked(n) || !h.limiter.pass(h):
+	case !h.roomLocked(n):
+		w.wait.need = h.needLocked(n)
+		return false, nil
+	case !h.limiter.pass(h):
 		return false, nil
 	case known == 0:
 		err = h.appendLocked(p)
@@ -182,11 +189,13 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 		}
 	}
 	if errors.Is(err, ErrNoSpace) && h.fear && h.counting > 0 && h.slowestLocked(h.next) < h.next {
+		w.wait.need = h.next
 		return false, nil // readers that are behind will make room
 	}
 	if err != nil {
 		return false, err
 	}
+	h.writes++
 	h.limiter.charge(n, h.modified)
 	h.waitingReaders.wakeUpTo(h.next-1, ws)
 	return true, nil
@@ -194,9 +203,13 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 
 // leaveLocked takes the writer out of the queue and passes the turn on.
 func (w *Writer) leaveLocked(ws *wakes) {
+	h := w.hub
 	if w.wait.queued {
-		w.hub.waitingWriters.remove(&w.wait)
-		w.hub.turnLocked(ws)
+		if h.waitingWriters.first == &w.wait {
+			h.hold.end()
+		}
+		h.waitingWriters.remove(&w.wait)
+		h.turnLocked(ws)
 	}
 }
 
@@ -205,14 +218,25 @@ func (w *Writer) leaveLocked(ws *wakes) {
 // new one takes its place.
 func (h *Hub) turnLocked(ws *wakes) {
 	w := h.waitingWriters.first
+	if w == nil || h.frozen || !h.fear {
+		h.hold.end()
+	}
 	if w == nil || w.wake == nil || h.frozen {
 		return
 	}
 	known := h.knownLocked(w.at)
-	if known < 0 || known >= w.n || h.roomLocked(w.n-known) && h.limiter.pass(h) {
-		h.turn, w.wake = w.wake, nil
-		ws.turnOf = h
+	if known >= 0 && known < w.n {
+		if n := w.n - known; !h.roomLocked(n) {
+			w.need = h.needLocked(n)
+			h.holdLocked()
+			return
+		}
+		if !h.limiter.pass(h) {
+			return
+		}
 	}
+	h.turn, w.wake, w.need = w.wake, nil, 0
+	ws.turnOf = h
 }
 
 // passTurn calls the wake that turnLocked left, unless somebody is at it who
@@ -269,7 +293,7 @@ func (h *Hub) knownLocked(at int64) int64 {
 // roomLocked reports whether back-pressure lets a write of n bytes go: if the
 // slowest reader is within size then, or is not behind at all now.
 func (h *Hub) roomLocked(n int64) bool {
-	need := min(h.next+n-h.size, h.next)
+	need := h.needLocked(n)
 	switch {
 	case !h.fear:
 		return true
