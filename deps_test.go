@@ -45,7 +45,9 @@ var layers = map[string][]string{
 	"cmd/hubfs":       {"internal/daemon", "transport", "hub"},
 	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio"},
 
-	// Tests only: the programs, driven as a user drives them.
+	// Tests only: the server under random load, and the programs, driven as a
+	// user drives them.
+	"internal/soak": {},
 	"e2e": {},
 }
 
