@@ -48,7 +48,7 @@ var layers = map[string][]string{
 	// Tests only: the server under random load, and the programs, driven as a
 	// user drives them.
 	"internal/soak": {},
-	"e2e": {},
+	"e2e":           {},
 }
 
 // thirdParty says which package may import which foreign module, and why we
