@@ -45,7 +45,7 @@ func (d *dir) add(kids ...child) {
 	}
 }
 
-// Lookup finds a child, or the view of a hub that NAME@… means.
+// Lookup finds a child, or what NAME@… means of a hub.
 func (d *dir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	base, at, err := splitPlace(name)
 	if err != nil {
@@ -66,8 +66,11 @@ func viewOf(k tree.Node, name string, at place) (tree.Node, error) {
 		return k, nil
 	}
 	f, ok := k.(*hubFile)
-	if !ok {
+	switch {
+	case !ok:
 		return nil, tree.ErrNotExist
+	case at.kind == times:
+		return &timesFile{f: f, name: name}, nil
 	}
 	return &hubView{f: f, name: name, at: at}, nil
 }

@@ -23,7 +23,7 @@ func (f *eventsFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if tree.Writable(mode) {
 		return nil, tree.ErrPermission
 	}
-	return f.lines.reader(hub.FromEnd, fields(c.User, c.Addr)), nil
+	return &cursor{r: f.lines.hub.NewReader(hub.FromEnd, f.fs.readerOf(c))}, nil
 }
 
 func (f *eventsFile) close() error { return f.lines.hub.Close() }

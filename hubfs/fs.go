@@ -76,6 +76,7 @@ type FS struct {
 
 	quitOnce sync.Once
 	paths    atomic.Uint64  // the last qid.path given out
+	readers  atomic.Uint64  // the last ID of a reader
 	watchers sync.WaitGroup // one for each process that runs
 
 	mu sync.Mutex

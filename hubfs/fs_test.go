@@ -263,9 +263,9 @@ func TestStatusLines(t *testing.T) {
 		"hub closed 0 0 1000 0 0 calm,ended 0 ''\n" +
 		"hub on 0 0 1000 0 0 calm 0\n" +
 		"hub w0 0 0 1000 1 0 fear 0\n" +
-		"reader w0 glenda 'shell w' 0 0\n" +
+		"reader w0 glenda 'shell w' 0 0 0\n" +
 		"hub w1 0 0 1000 1 1 calm 0\n" +
-		"reader w1 bob 'tcp b' 0 0\n" +
+		"reader w1 bob 'tcp b' 0 0 5\n" +
 		"hub w2 0 0 1000 0 1 calm 0\n" +
 		"shell w running 101 30 90 0 'make -k'\n" +
 		"conn 7 'al ice' 'tcp a' 3 1 2009-07-08T11:00:00Z\n"

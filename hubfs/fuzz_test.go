@@ -13,12 +13,12 @@ import (
 func FuzzCtl(f *testing.F) {
 	for _, s := range []string{
 		"fear\ncalm h", "shell a -s 1x1 -e A=b -- sh -c 'x\ny'\nkill a\nrm a",
-		"host b -- x\npid 5\nexit 3", "end h 'it''s\nover'", "size h 5\nlimit h 9\nfreeze",
+		"host b -- x\npid 5\nexit 3", "fear\npatience h 1\ndrop 1\ndrop 2\nnopatience h", "end h 'it''s\nover'", "size h 5\nlimit h 9\nfreeze",
 		"shell \"it's\" -- '\n'\nattach rw 5 5 vt\ntitle x\ndetach all\nsize 3 3",
 	} {
 		f.Add(s)
 	}
-	counts := map[string]int{"server": 4, "hub": 9, "reader": 6, "shell": 8}
+	counts := map[string]int{"server": 4, "hub": 9, "reader": 7, "shell": 8}
 	f.Fuzz(func(t *testing.T, in string) {
 		s := newServer(t, Config{MaxHubs: 50})
 		s.mustCreate("h")
@@ -38,6 +38,9 @@ func FuzzCtl(f *testing.F) {
 			if f[0] == "hub" && strings.Contains(f[7], "ended") {
 				want++ // END
 			}
+			if f[0] == "reader" && f[len(f)-2] == "slowest" {
+				want += 2
+			}
 			if want == 0 || len(f) != want {
 				t.Errorf("status: %q has %d fields", line, len(f))
 			}
@@ -45,6 +48,10 @@ func FuzzCtl(f *testing.F) {
 		told, _, _ := events.try(0, 1<<20)
 		for line := range strings.Lines(told) {
 			switch f := unquote(strings.TrimSuffix(line, "\n")); f[0] {
+			case "reader": // drop HUB ID USER REASON
+				if len(f) != 6 {
+					t.Errorf("event %q has %d fields", line, len(f))
+				}
 			case "hub", "shell", "client":
 				if len(f) < 3 || len(f) > 4 {
 					t.Errorf("event %q has %d fields", line, len(f))

@@ -62,7 +62,7 @@ func TestOldBytesAreDiscardedAndTold(t *testing.T) {
 		t.Errorf("read of what is gone: %v", err)
 	}
 	slow.read("56789abcde")
-	if got := s.cat("status"); !strings.Contains(got, "hub ci/b 5 15 10 2 1 calm 5\nreader ci/b glenda 'unix 1' 15 5\n") {
+	if got := s.cat("status"); !strings.Contains(got, "hub ci/b 5 15 10 2 1 calm 5\nreader ci/b glenda 'unix 1' 15 5 2\n") {
 		t.Errorf("status:\n%s", got)
 	}
 }
@@ -80,6 +80,7 @@ func TestAddressedWritesAreIdempotent(t *testing.T) {
 		{0, "abc", ""},
 		{1, "bcde", ""},
 		{6, "x", "gap: h ends at 5"},
+		{1, "bXd", "conflict: h holds other bytes at 2"},
 		{5, "f", ""},
 	} {
 		err := w.writeAt(c.data, c.off)

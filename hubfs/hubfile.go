@@ -8,10 +8,10 @@ import (
 )
 
 // pathStep is how many qid.paths a node takes: its own, and for a hub one for
-// each way to open it. The ways have paths of their own because they read
-// differently, and because Linux locks by qid: who reads NAME@end there does
-// not stop who writes NAME.
-const pathStep = 4
+// each way to open it, and one for its times. The ways have paths of their own
+// because they read differently, and because Linux locks by qid: who reads
+// NAME@end there does not stop who writes NAME.
+const pathStep = 5
 
 // A hubFile is a hub in the tree.
 type hubFile struct {
@@ -22,9 +22,9 @@ type hubFile struct {
 	input  bool   // it is a stdin
 
 	// guarded by fs.mu
-	opens   int
-	linked  bool // it has a name still
-	dropped bool // nothing but open handles keeps it
+	opens  int
+	linked bool // it has a name still
+	orphan bool // nothing but open handles keeps it
 }
 
 // newHubFile makes a hub with the modes that new hubs have now. It is in no
@@ -39,6 +39,7 @@ func newHubFile(fs *FS, d *dir, name, owner string, perm uint32, s *shell) *hubF
 		Trunc:  fs.trunc,
 		Limit:  fs.cfg.Limit,
 		Budget: fs.budget,
+		OnDrop: f.dropped,
 	})
 	if fs.frozen {
 		f.hub.Freeze()
@@ -71,7 +72,7 @@ func (d *dir) unlinkLocked(f *hubFile) {
 // dropLocked closes the hub of f, which has no name any more, as soon as it is
 // not open any more.
 func (f *hubFile) dropLocked() {
-	f.dropped = true
+	f.orphan = true
 	if f.opens == 0 {
 		f.fs.later(func() { f.hub.Close() })
 	}
@@ -121,10 +122,9 @@ func (f *hubFile) handle(c *tree.Caller, mode uint8, at place) *hubHandle {
 	}
 	h := &hubHandle{f: f, user: c.User}
 	if tree.Readable(mode) {
-		h.r = &cursor{r: f.hub.NewReader(at.start(), hub.ReaderOptions{
-			Label: fields(c.User, c.Addr),
-			Lazy:  tree.Writable(mode),
-		})}
+		o := f.fs.readerOf(c)
+		o.Lazy = tree.Writable(mode)
+		h.r = &cursor{r: f.hub.NewReader(at.start(), o)}
 	}
 	if tree.Writable(mode) {
 		h.w = f.hub.NewWriter(at.kind == addressed)
@@ -150,7 +150,7 @@ func (f *hubFile) closed() {
 	f.fs.mu.Lock()
 	defer f.fs.unlock()
 	f.opens--
-	if f.opens == 0 && f.dropped {
+	if f.opens == 0 && f.orphan {
 		f.fs.later(func() { f.hub.Close() })
 	}
 }

@@ -95,7 +95,7 @@ func (f *hubFile) errorText(err error) error {
 	case errors.As(err, &conflict):
 		return fmt.Errorf("conflict: %s holds other bytes at %d", tail(f.pathName()), conflict.Offset)
 	case errors.As(err, &dropped):
-		return err
+		return dropped // begins with the word that says so
 	case errors.Is(err, hub.ErrEnded):
 		return fmt.Errorf("hub %s has ended", f.pathName())
 	case errors.Is(err, hub.ErrClosed):

@@ -104,9 +104,10 @@ const (
 	fromEnd                    // NAME@end
 	fromBack                   // NAME@-N
 	addressed                  // NAME@
+	times                      // NAME@times, a file besides the hub
 )
 
-// splitPlace takes NAME, NAME@, NAME@end and NAME@-N apart.
+// splitPlace takes NAME, NAME@, NAME@end, NAME@-N and NAME@times apart.
 func splitPlace(s string) (name string, at place, err error) {
 	name, pos, ok := strings.Cut(s, "@")
 	switch {
@@ -116,6 +117,8 @@ func splitPlace(s string) (name string, at place, err error) {
 		return name, place{kind: addressed}, nil
 	case pos == "end":
 		return name, place{kind: fromEnd}, nil
+	case pos == "times":
+		return name, place{kind: times}, nil
 	}
 	if digits, ok := strings.CutPrefix(pos, "-"); ok && onlyDigits(digits) {
 		n, err := strconv.ParseInt(digits, 10, 64)
@@ -124,7 +127,7 @@ func splitPlace(s string) (name string, at place, err error) {
 		}
 		return name, place{kind: fromBack, back: n}, nil
 	}
-	return "", place{}, fmt.Errorf("place %q of %s: expected @, @end or @-N: %w", "@"+clip(pos), clip(name), tree.ErrNotExist)
+	return "", place{}, fmt.Errorf("place %q of %s: expected @, @end, @-N or @times: %w", "@"+clip(pos), clip(name), tree.ErrNotExist)
 }
 
 func onlyDigits(s string) bool {

@@ -133,6 +133,7 @@ func TestSplitPlace(t *testing.T) {
 		{"a", "a", place{}, false},
 		{"a@", "a", place{kind: addressed}, false},
 		{"a@end", "a", place{kind: fromEnd}, false},
+		{"a@times", "a", place{kind: times}, false},
 		{"a@-0", "a", place{kind: fromBack}, false},
 		{"a@-12", "a", place{kind: fromBack, back: 12}, false},
 		{"a@-99999999999999999999", "a", place{kind: fromBack, back: 1<<63 - 1}, false},
@@ -141,6 +142,7 @@ func TestSplitPlace(t *testing.T) {
 		{"a@-+1", "", place{}, true},
 		{"a@-1x", "", place{}, true},
 		{"a@12", "", place{}, true},
+		{"a@time", "", place{}, true},
 		{"a@END", "", place{}, true},
 		{"a@@", "", place{}, true},
 		{"a@end@", "", place{}, true},
@@ -195,7 +197,7 @@ func TestErrorsOfLongNamesSayAll(t *testing.T) {
 	}{
 		{discarded, "nnn starts at 10"},
 		{gap, "nnn ends at 20"},
-		{place, "expected @, @end or @-N: "},
+		{place, "expected @, @end, @-N or @times: "},
 		{s.create(glenda, strings.Repeat("\x01", MaxName)), "control characters: "},
 		{s.create(glenda, strings.Repeat("@", MaxName)), "where to begin reading: "},
 	} {

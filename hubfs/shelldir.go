@@ -83,7 +83,7 @@ func newShellDir(s *shell) *shellDir {
 	return d
 }
 
-// Lookup finds a file, or the view of a hub that stdout@… means.
+// Lookup finds a file, or what stdout@… means of a hub.
 func (d *shellDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	base, at, err := splitPlace(name)
 	if err != nil {
@@ -93,8 +93,8 @@ func (d *shellDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	if !ok {
 		return nil, tree.ErrNotExist
 	}
-	if v, ok := k.(*hubView); ok {
-		return &hubView{f: v.f, name: name, at: at}, nil
+	if v, ok := k.(*hubView); ok && at != (place{}) {
+		return viewOf(v.f, name, at)
 	}
 	return viewOf(k, name, at)
 }

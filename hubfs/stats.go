@@ -30,13 +30,17 @@ type Stats struct {
 // HubStats are the counters of one hub, from when the server made it or found
 // it on disk.
 type HubStats struct {
-	Name     string // its path
-	In       int64  // bytes written, those of earlier runs of the server too
-	Retained int64  // bytes that can still be read
-	Readers  int    // open
-	Writers  int    // open
-	Lost     int64  // bytes that readers were overtaken by
-	Blocked  int    // writers that wait
+	Name     string        // its path
+	In       int64         // bytes written, those of earlier runs of the server too
+	Out      int64         // bytes handed to readers, to each of them
+	Writes   int64         // that brought bytes
+	Reads    int64         // that gave bytes
+	Retained int64         // bytes that can still be read
+	Readers  int           // open
+	Writers  int           // open
+	Lost     int64         // bytes that readers were overtaken by
+	Blocked  int           // writers that wait
+	Held     time.Duration // how long one of them has been waiting for readers
 }
 
 // Stats counts. It looks at every hub and at every reader.
@@ -64,8 +68,9 @@ func (fs *FS) Stats() Stats {
 
 func countHub(name string, st hub.Status) HubStats {
 	return HubStats{
-		Name: name, In: st.Next, Retained: st.Next - st.First,
-		Readers: st.Readers, Writers: st.Writers, Lost: st.Lost, Blocked: st.WaitingWriters,
+		Name: name, In: st.Next, Out: st.Delivered, Writes: st.Writes, Reads: st.Reads,
+		Retained: st.Next - st.First, Readers: st.Readers, Writers: st.Writers, Lost: st.Lost,
+		Blocked: st.WaitingWriters, Held: st.WritersWait,
 	}
 }
 
@@ -91,8 +96,8 @@ func (s Stats) text() string {
 
 // writeTo writes the hub's line.
 func (h HubStats) writeTo(b *strings.Builder) {
-	fmt.Fprintf(b, "hub %s %d %d %d %d %d %d\n", field(h.Name),
-		h.In, h.Retained, h.Readers, h.Writers, h.Lost, h.Blocked)
+	fmt.Fprintf(b, "hub %s %d %d %d %d %d %d %d %d %d %.3f\n", field(h.Name), h.In, h.Out, h.Writes, h.Reads,
+		h.Retained, h.Readers, h.Writers, h.Lost, h.Blocked, h.Held.Seconds())
 }
 
 // unixMilli is a time as seconds since 1970, to the millisecond.

@@ -63,10 +63,15 @@ func (fs *FS) status() string {
 }
 
 // writeReaders writes a line for each reader. Its label is USER ADDR, as
-// fields.
+// fields. In a hub in fear those that hold it up, or are about to, are marked,
+// with the seconds for which a writer has been waiting.
 func writeReaders(b *strings.Builder, path string, h *hub.Hub) {
 	for _, r := range h.Readers() {
-		fmt.Fprintf(b, "reader %s %s %d %d\n", field(path), r.Label, r.Offset, r.Lost)
+		fmt.Fprintf(b, "reader %s %s %d %d %d", field(path), r.Label, r.Offset, r.Lost, r.ID)
+		if r.Slowest {
+			fmt.Fprintf(b, " slowest %d", int64(r.Stalls.Seconds()))
+		}
+		b.WriteByte('\n')
 	}
 }
 

@@ -31,7 +31,7 @@ func (l lines) say(line string) {
 // end says that no more lines follow.
 func (l lines) end() { l.hub.End("") }
 
-// reader returns a cursor on the lines. A nil opts is a reader of our own.
+// reader returns a cursor on the lines, for one that no word of /ctl drops.
 func (l lines) reader(at hub.Start, label string) *cursor {
 	return &cursor{r: l.hub.NewReader(at, hub.ReaderOptions{Label: label})}
 }

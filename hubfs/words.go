@@ -87,6 +87,11 @@ func ctlWords(h *ctlHandle) []word {
 		{"size", "HUB BYTES", "how much the hub retains", 2, 2, fs.size},
 		{"limit", "HUB BYTES/S", "how fast writers of the hub may be", 2, 2, fs.limit},
 		{"nolimit", "HUB", "writers of the hub may be as fast as they can", 1, 1, fs.nolimit},
+		{"patience", "HUB SECONDS", "how long a writer in fear waits for a reader that does not move, which is dropped then", 2, 2, fs.patience},
+		{"nopatience", "HUB", "writers in fear wait for as long as it takes", 1, 1, fs.nopatience},
+		{"drop", "READER", "end a reader; /status says its number", 1, 1, func(args []string) error {
+			return fs.drop(h.c, args)
+		}},
 		{"shell", shellUsage, "start a shell on this server", 1, -1, func(args []string) error {
 			return fs.shellWord(h.c, args)
 		}},

@@ -43,7 +43,7 @@ func TestAMalformedCommandSaysWhatWasExpected(t *testing.T) {
 		want error
 		say  string
 	}{
-		{"fee", nil, `unknown command "fee": expected fear, calm, freeze, melt, trunc, notrunc, eof, end, reopen, size, limit, nolimit, shell, host, kill, rm, quit`},
+		{"fee", nil, `unknown command "fee": expected fear, calm, freeze, melt, trunc, notrunc, eof, end, reopen, size, limit, nolimit, patience, nopatience, drop, shell, host, kill, rm, quit`},
 		{"fearsome", nil, `unknown command "fearsome"`}, // no prefixes
 		{"FEAR", nil, "unknown command"},
 		{"spool h", nil, "unknown command"}, // of a later version
@@ -68,6 +68,13 @@ func TestAMalformedCommandSaysWhatWasExpected(t *testing.T) {
 		{"limit h fast", nil, "expected limit HUB BYTES/S"},
 		{"limit h 0", nil, "1 or more"},
 		{"nolimit", nil, "expected nolimit HUB"},
+		{"patience h", nil, "expected patience HUB SECONDS"},
+		{"patience h 0", nil, "1 or more"},
+		{"patience nosuch 3", tree.ErrNotExist, "no hub"},
+		{"nopatience", nil, "expected nopatience HUB"},
+		{"drop h", nil, `"h" is not a number of 1 or more: expected drop READER`},
+		{"drop 999", tree.ErrNotExist, "no reader 999"},
+		{"drop 0", nil, "1 or more"}, // the shell's own
 		{"shell", nil, "expected shell NAME [-d DIR] [-e K=V]... [-s ROWSxCOLS] [-p] [--] [CMD ARG...]"},
 		{"shell -p", nil, "no name: expected shell NAME"},
 		{"shell -- x", nil, "unknown option"},
@@ -116,7 +123,8 @@ func TestEveryWordIsInTheManual(t *testing.T) {
 	s.ctl("shell a")
 	ctl := s.open("ctl", tree.OpenRDWR).h.(*ctlHandle)
 	attached := s.open("shell/a/ctl", tree.OpenRDWR).h.(*shellCtlHandle)
-	words := slices.Concat(ctlWords(ctl), hostWords(ctl, nil), attached.words())
+	stats := s.open("stats", tree.OpenRDWR).h.(*statsHandle)
+	words := slices.Concat(ctlWords(ctl), hostWords(ctl, nil), attached.words(), stats.words())
 	if len(words) < 20 {
 		t.Errorf("only %d words", len(words))
 	}

@@ -60,6 +60,12 @@ func counters(snapshot func() hubfs.Stats) *collector {
 		hubs: []hubMetric{
 			ofHub("in_bytes_total", "Bytes written to the hub.", counter,
 				func(h hubfs.HubStats) float64 { return float64(h.In) }),
+			ofHub("out_bytes_total", "Bytes handed to readers, to each of them.", counter,
+				func(h hubfs.HubStats) float64 { return float64(h.Out) }),
+			ofHub("writes_total", "Writes that brought bytes.", counter,
+				func(h hubfs.HubStats) float64 { return float64(h.Writes) }),
+			ofHub("reads_total", "Reads that gave bytes.", counter,
+				func(h hubfs.HubStats) float64 { return float64(h.Reads) }),
 			ofHub("lost_bytes_total", "Bytes that readers were overtaken by.", counter,
 				func(h hubfs.HubStats) float64 { return float64(h.Lost) }),
 			ofHub("retained_bytes", "Bytes that can still be read.", gauge,
@@ -70,6 +76,8 @@ func counters(snapshot func() hubfs.Stats) *collector {
 				func(h hubfs.HubStats) float64 { return float64(h.Writers) }),
 			ofHub("blocked_writers", "Writers that wait.", gauge,
 				func(h hubfs.HubStats) float64 { return float64(h.Blocked) }),
+			ofHub("held_seconds", "How long a writer has been waiting for readers.", gauge,
+				func(h hubfs.HubStats) float64 { return h.Held.Seconds() }),
 		},
 	}
 }

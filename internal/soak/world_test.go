@@ -217,7 +217,7 @@ func (w *world) finish() {
 }
 
 // pathStep is how many qid.paths a hub has: the ways to open it have their own.
-const pathStep = 4
+const pathStep = 5
 
 // ledger returns the ledger of an open hub.
 func (w *world) ledger(ctx context.Context, f *client.File) (*ledger, error) {

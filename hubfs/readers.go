@@ -1,0 +1,99 @@
+package hubfs
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"hubfs/hub"
+	"hubfs/tree"
+)
+
+// readerOf says who reads, to a hub: under which number, which no other reader
+// of this server has ever had, and whose it is.
+func (fs *FS) readerOf(c *tree.Caller) hub.ReaderOptions {
+	return hub.ReaderOptions{Label: fields(c.User, c.Addr), ID: fs.readers.Add(1)}
+}
+
+// drop is the word drop. The readers of the server itself, which feed shells,
+// have no number.
+func (fs *FS) drop(c *tree.Caller, args []string) error {
+	n, err := number(args[0])
+	if err != nil {
+		return err
+	}
+	id := uint64(n)
+	h, of, err := fs.hubOfReader(id)
+	switch {
+	case err != nil:
+		return err
+	case !of.mayOwn(c):
+		return fmt.Errorf("drop: only %s, the owner of the hub, may drop its readers: %w", of.owner, tree.ErrPermission)
+	case !h.DropReader(id, "dropped by "+field(c.User)): // gone just now
+		return fmt.Errorf("drop: no reader %d: %w", id, tree.ErrNotExist)
+	}
+	fs.mu.Lock()
+	fs.unlockDone() // what the hub has told of it
+	return nil
+}
+
+// hubOfReader finds the hub that a reader reads, and the file that it is.
+func (fs *FS) hubOfReader(id uint64) (*hub.Hub, *meta, error) {
+	fs.mu.Lock()
+	hubs := fs.hubsLocked()
+	fs.mu.Unlock()
+	reads := func(h *hub.Hub) bool {
+		return slices.ContainsFunc(h.Readers(), func(r hub.ReaderStatus) bool { return r.ID == id })
+	}
+	for _, h := range hubs {
+		if reads(h.file.hub) {
+			return h.file.hub, &h.file.meta, nil
+		}
+	}
+	if reads(fs.events.lines.hub) {
+		return fs.events.lines.hub, &fs.events.meta, nil
+	}
+	return nil, nil, fmt.Errorf("drop: no reader %d: %w", id, tree.ErrNotExist)
+}
+
+// dropped is told by the hub of a reader that it has dropped. It may be called
+// from wherever the hub is used.
+func (f *hubFile) dropped(id uint64, label, reason string) {
+	f.fs.mu.Lock()
+	defer f.fs.unlock()
+	line := "reader drop " + field(f.pathLocked()) + " " + strconv.FormatUint(id, 10) + " " +
+		firstField(label) + " " + field(reason)
+	f.fs.later(func() { f.fs.events.lines.say(line) })
+}
+
+// firstField returns the first of the fields in s, quoted as it is there.
+func firstField(s string) string {
+	quoted := false
+	for i, r := range s {
+		switch {
+		case r == '\'':
+			quoted = !quoted // twice for a quote that is doubled
+		case r == ' ' && !quoted:
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// maxPatience is more than anybody has, and can be counted in nanoseconds.
+const maxPatience = 100 * 365 * 24 * time.Hour
+
+// patience is the word patience.
+func (fs *FS) patience(args []string) error {
+	n, err := number(args[1])
+	if err != nil {
+		return err
+	}
+	d := time.Duration(min(n, int64(maxPatience/time.Second))) * time.Second
+	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetPatience(d) })
+}
+
+func (fs *FS) nopatience(args []string) error {
+	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetPatience(0) })
+}
