@@ -82,7 +82,7 @@ func step(caller *tree.Caller, at *place, name string) (*place, error) {
 		}
 		return at.up, nil
 	}
-	if !allowed(caller, dir.Stat(), permExec) {
+	if !dir.Stat().Allows(caller, tree.PermExec) {
 		return nil, tree.ErrPermission
 	}
 	node, err := dir.Lookup(caller, name)
@@ -130,7 +130,7 @@ func (c *conn) open(f *fid, m, r *wire.Msg) error {
 			return err
 		}
 	}
-	if !allowed(f.caller, info, permFor(mode)) {
+	if !info.Allows(f.caller, permFor(mode)) {
 		return tree.ErrPermission
 	}
 	if mode&tree.OpenRClose != 0 {
@@ -185,7 +185,7 @@ func (c *conn) create(f *fid, m, r *wire.Msg) error {
 		}
 	}
 	creator, ok := f.at.node.(tree.Creator)
-	if !ok || !allowed(f.caller, dir, permWrite) {
+	if !ok || !dir.Allows(f.caller, tree.PermWrite) {
 		return tree.ErrPermission
 	}
 	perm := m.Perm & (^inherit | dir.Mode&inherit) // open(5)
