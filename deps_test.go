@@ -25,6 +25,7 @@ var layers = map[string][]string{
 	"transport":     {},
 	"internal/wire": {},
 	"internal/fdio": {},
+	"internal/graph": {},
 
 	// The suite that every Store passes.
 	"hub/storetest": {"hub"},
