@@ -19,12 +19,12 @@ const module = "hubfs/"
 // exist; an import that is not here is a mistake, not a reason to add it.
 var layers = map[string][]string{
 	// Leaves import nothing of ours.
-	"hub":           {},
-	"pipes":         {},
-	"tree":          {},
-	"transport":     {},
-	"internal/wire": {},
-	"internal/fdio": {},
+	"hub":            {},
+	"pipes":          {},
+	"tree":           {},
+	"transport":      {},
+	"internal/wire":  {},
+	"internal/fdio":  {},
 	"internal/graph": {},
 
 	// The suite that every Store passes.
@@ -35,8 +35,11 @@ var layers = map[string][]string{
 	"client":   {"internal/wire", "internal/fdio"},
 	"shellctl": {"pipes", "internal/fdio"},
 
+	// A pipe between two streams, through a program or not: it knows no hub.
+	"hubfs/internal/conduit": {"pipes", "shellctl"},
+
 	// The one place where the parts meet.
-	"hubfs": {"hub", "tree", "pipes", "shellctl"},
+	"hubfs": {"hub", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/graph"},
 
 	// The counters in Prometheus' words.
 	"internal/metrics": {"hubfs"},
@@ -44,7 +47,7 @@ var layers = map[string][]string{
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
 	"internal/daemon": {"transport", "p9", "hubfs", "hub", "tree", "internal/metrics"},
 	"cmd/hubfs":       {"internal/daemon", "transport", "hub"},
-	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio"},
+	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/graph"},
 
 	// Tests only: the server under random load, and the programs, driven as a
 	// user drives them.

@@ -41,7 +41,7 @@ func bit(b bool) int {
 }
 
 // A ctlHandle is one open of /ctl. It may come to host a shell: then its reads
-// are the words that the host is to obey.
+// are the words that the host is to obey. Or it makes pipes, and reads which.
 type ctlHandle struct {
 	f    *ctlFile
 	c    *tree.Caller
@@ -51,6 +51,8 @@ type ctlHandle struct {
 	hosts *shell  // whose process the writer runs; nil: none, or it has ended
 	words lines   // what it is told; set with hosts, and stays
 	read  *cursor // on words; nil: it never hosted
+	pipes bool    // one was made here, and reads tell of them
+	made  string  // what they have to tell yet
 }
 
 // WriteAt does the commands in p.
@@ -63,13 +65,16 @@ func (h *ctlHandle) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// ReadStream reads the status, or what a host is told.
+// ReadStream reads the status, or what a host or who made pipes is told.
 func (h *ctlHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()) ([]tree.Piece, bool, error) {
 	h.f.fs.mu.Lock()
-	read := h.read
+	read, pipes := h.read, h.pipes
 	h.f.fs.mu.Unlock()
-	if read != nil {
+	switch {
+	case read != nil:
 		return read.ReadStream(dst, off, max, wake)
+	case pipes:
+		return h.readPipes(dst, max), true, nil
 	}
 	return h.text.readStream(dst, off, max), true, nil
 }

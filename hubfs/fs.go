@@ -20,6 +20,7 @@ const (
 	DefaultMaxRetained    = 1 << 30 // bytes that all hubs retain together
 	DefaultMaxShells      = 1_000   // shells, with those that have ended
 	DefaultMaxAttachments = 4_096   // attachments to all shells
+	DefaultMaxPipes       = 1_000   // pipes that run
 	DefaultGrace          = 2 * time.Second
 )
 
@@ -40,6 +41,7 @@ type Config struct {
 	MaxRetained    int64 // 0: DefaultMaxRetained, or Size if that is more
 	MaxShells      int   // 0: DefaultMaxShells
 	MaxAttachments int   // 0: DefaultMaxAttachments
+	MaxPipes       int   // 0: DefaultMaxPipes
 
 	Shell string            // the login shell; "": $SHELL, else the one in /etc/passwd, else /bin/sh
 	Env   []string          // environment of shells, besides the server's own
@@ -77,7 +79,7 @@ type FS struct {
 	quitOnce sync.Once
 	paths    atomic.Uint64  // the last qid.path given out
 	readers  atomic.Uint64  // the last ID of a reader
-	watchers sync.WaitGroup // one for each process that runs
+	watchers sync.WaitGroup // one for each process and pipe that runs
 
 	mu sync.Mutex
 	// guarded by mu
@@ -87,6 +89,8 @@ type FS struct {
 	loose    int               // hubs that have a name and belong to no shell
 	byName   map[string]*shell // shells by name
 	attached int               // attachments to all shells
+	pipes    []*pipe           // by number, with the last that have ended
+	lastPipe int               // the number given out last
 	fear     bool              // how new hubs begin
 	frozen   bool
 	trunc    bool
@@ -106,6 +110,7 @@ func newFS(cfg Config, start starter) *FS {
 	setDefault(&cfg.MaxRetained, max(DefaultMaxRetained, cfg.Size))
 	setDefault(&cfg.MaxShells, DefaultMaxShells)
 	setDefault(&cfg.MaxAttachments, DefaultMaxAttachments)
+	setDefault(&cfg.MaxPipes, DefaultMaxPipes)
 	setDefault(&cfg.Grace, DefaultGrace)
 	fs := &FS{
 		cfg: cfg, log: cfg.Log, start: start, started: time.Now(),
@@ -147,7 +152,7 @@ func (fs *FS) newPath() uint64 { return fs.paths.Add(pathStep) }
 func (fs *FS) InUse() bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if fs.loose > 0 {
+	if fs.loose > 0 || fs.pipesRunningLocked() > 0 {
 		return true
 	}
 	for _, s := range fs.byName {
@@ -191,8 +196,8 @@ func (fs *FS) roomLocked(n int) error {
 	return nil
 }
 
-// Shutdown ends every shell that runs here with a hangup, and after the grace
-// with a kill, waits until their last output is in, and closes the hubs.
+// Shutdown ends every shell and pipe that runs here with a hangup, and after the
+// grace with a kill, waits until their last output is in, and closes the hubs.
 // Shells that clients host are left alone: their processes live with the
 // clients. If ctx is done before all shells have ended, Shutdown closes the
 // hubs all the same and returns the context's error.
@@ -201,6 +206,9 @@ func (fs *FS) Shutdown(ctx context.Context) error {
 	fs.closing = true
 	for _, s := range fs.byName {
 		s.killLocked()
+	}
+	for _, p := range fs.pipes {
+		p.stopLocked(stopKill, "the server is ending")
 	}
 	fs.unlockDone()
 
@@ -214,7 +222,7 @@ func (fs *FS) Shutdown(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		err = fmt.Errorf("shells still run: %w", ctx.Err())
+		err = fmt.Errorf("shells or pipes still run: %w", ctx.Err())
 	}
 
 	fs.mu.Lock()

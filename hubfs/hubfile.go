@@ -73,6 +73,7 @@ func (d *dir) unlinkLocked(f *hubFile) {
 // not open any more.
 func (f *hubFile) dropLocked() {
 	f.orphan = true
+	f.endPipesLocked()
 	if f.opens == 0 {
 		f.fs.later(func() { f.hub.Close() })
 	}
@@ -103,16 +104,21 @@ func (f *hubFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 }
 
 func (f *hubFile) open(c *tree.Caller, mode uint8, at place) (tree.Handle, error) {
-	f.fs.mu.Lock()
-	name, linked := f.name, f.linked
-	if linked {
-		f.opens++
-	}
-	f.fs.mu.Unlock()
-	if !linked { // since the caller walked to it
-		return nil, fmt.Errorf("%s was removed: %w", name, tree.ErrNotExist)
+	if err := f.opened(); err != nil {
+		return nil, err
 	}
 	return f.handle(c, mode, at), nil
+}
+
+// opened counts an open in.
+func (f *hubFile) opened() error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if !f.linked { // since the caller found it
+		return fmt.Errorf("%s was removed: %w", f.name, tree.ErrNotExist)
+	}
+	f.opens++
+	return nil
 }
 
 // handle makes the handle of an open that is counted already.

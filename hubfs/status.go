@@ -29,7 +29,7 @@ func (fs *FS) hubsLocked() []namedHub {
 }
 
 // status is the content of /status: one line a thing, the server first, then
-// hubs with their readers, then shells, then connections.
+// hubs with their readers, then shells, pipes and connections.
 func (fs *FS) status() string {
 	fs.mu.Lock()
 	hubs := fs.hubsLocked()
@@ -37,6 +37,7 @@ func (fs *FS) status() string {
 	for _, s := range fs.byName {
 		shells = append(shells, "shell "+s.statusLocked()+"\n")
 	}
+	pipes := fs.pipeLinesLocked()
 	fs.mu.Unlock()
 	slices.Sort(shells)
 
@@ -52,6 +53,9 @@ func (fs *FS) status() string {
 	}
 	writeReaders(&b, "events", fs.events.lines.hub)
 	for _, line := range shells {
+		b.WriteString(line)
+	}
+	for _, line := range pipes {
 		b.WriteString(line)
 	}
 	if fs.cfg.Conns != nil {

@@ -105,6 +105,10 @@ func ctlWords(h *ctlHandle) []word {
 			}
 			return s.kill()
 		}},
+		{"pipe", pipeUsage, "carry what is in hub FROM, and what comes, into hub TO", 1, -1, func(args []string) error {
+			return fs.pipeWord(h, args)
+		}},
+		{"unpipe", "ID", "end a pipe", 1, 1, fs.unpipe},
 		{"rm", "NAME", "remove the files of an ended shell, or a hub", 1, 1, func(args []string) error {
 			return fs.rm(h.c, args[0])
 		}},

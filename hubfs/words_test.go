@@ -43,7 +43,7 @@ func TestAMalformedCommandSaysWhatWasExpected(t *testing.T) {
 		want error
 		say  string
 	}{
-		{"fee", nil, `unknown command "fee": expected fear, calm, freeze, melt, trunc, notrunc, eof, end, reopen, size, limit, nolimit, patience, nopatience, drop, shell, host, kill, rm, quit`},
+		{"fee", nil, `unknown command "fee": expected fear, calm, freeze, melt, trunc, notrunc, eof, end, reopen, size, limit, nolimit, patience, nopatience, drop, shell, host, kill, pipe, unpipe, rm, quit`},
 		{"fearsome", nil, `unknown command "fearsome"`}, // no prefixes
 		{"FEAR", nil, "unknown command"},
 		{"spool h", nil, "unknown command"}, // of a later version
