@@ -115,7 +115,7 @@ func TestTheTurnPassesOn(t *testing.T) {
 		name  string
 		leave func(*Writer)
 	}{
-		{"when the first cancels", (*Writer).CancelWrite},
+		{"when the first cancels", func(w *Writer) { w.CancelWrite() }},
 		{"when the first closes", func(w *Writer) { w.Close() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -98,12 +98,13 @@ func (w *Writer) appendOnce(p []byte) (ready bool, err error) {
 
 // CancelWrite withdraws a write that waits. If it had the turn, the next one
 // has it.
-func (w *Writer) CancelWrite() {
+func (w *Writer) CancelWrite() (n int) {
 	var ws wakes
 	defer ws.call()
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
 	w.leaveLocked(&ws)
+	return 0
 }
 
 // Close ends the writer. A write of it that waits gets ErrClosed.

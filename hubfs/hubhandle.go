@@ -48,7 +48,7 @@ func (h *hubHandle) WriteStream(p tree.Piece, off int64, wake func()) (int, bool
 	if err != nil {
 		return 0, false, h.f.errorText(err)
 	}
-	if ready {
+	if n > 0 || ready {
 		if cut {
 			p.Free() // taken, though in part
 		}
@@ -57,11 +57,12 @@ func (h *hubHandle) WriteStream(p tree.Piece, off int64, wake func()) (int, bool
 	return n, ready, nil
 }
 
-// CancelWrite withdraws a write that waits.
-func (h *hubHandle) CancelWrite() {
-	if h.w != nil {
-		h.w.CancelWrite()
+// CancelWrite withdraws a write that waits, unless it has taken effect.
+func (h *hubHandle) CancelWrite() int {
+	if h.w == nil {
+		return 0
 	}
+	return h.w.CancelWrite()
 }
 
 // Close ends the open.

@@ -30,9 +30,9 @@ func (h *source) WriteStream(p tree.Piece, off int64, wake func()) (int, bool, e
 	return n, true, nil
 }
 
-func (h *source) CancelRead()  {}
-func (h *source) CancelWrite() {}
-func (h *source) Close() error { return h.m.closed() }
+func (h *source) CancelRead()      {}
+func (h *source) CancelWrite() int { return 0 }
+func (h *source) Close() error     { return h.m.closed() }
 
 // A bench is a client that does as little as it can.
 type bench struct {
@@ -285,9 +285,9 @@ func (h *fanoutHandle) WriteStream(p tree.Piece, off int64, wake func()) (int, b
 	return len(p.Data), true, nil
 }
 
-func (h *fanoutHandle) CancelRead()  {}
-func (h *fanoutHandle) CancelWrite() {}
-func (h *fanoutHandle) Close() error { return h.f.m.closed() }
+func (h *fanoutHandle) CancelRead()      {}
+func (h *fanoutHandle) CancelWrite() int { return 0 }
+func (h *fanoutHandle) Close() error     { return h.f.m.closed() }
 
 // BenchmarkWaitingReaders has 10,000 fids with a read that waits, on one
 // connection, and reports what each costs beyond the stream's own record.

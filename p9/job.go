@@ -22,7 +22,8 @@ type job struct {
 
 	off   int64
 	count int        // bytes asked for by a Tread
-	data  tree.Piece // bytes of a Twrite
+	data  tree.Piece // bytes of a Twrite; empty when they are the stream's
+	taken int        // bytes of a Twrite that is not done yet and that the stream has taken
 
 	fresh    bool     // has not been tried and found to wait
 	borrowed bool     // data lies in the connection's read buffer
@@ -48,6 +49,9 @@ const (
 // will still be there.
 func (c *conn) admitLocked(j *job) error {
 	j.fresh = false
+	if j.taken > 0 {
+		return nil // it cannot be refused any more, and costs no bytes
+	}
 	if len(c.tags) > c.lim.Requests {
 		return fmt.Errorf("too many requests wait (%d): %w", c.lim.Requests, tree.ErrLimit)
 	}
@@ -102,12 +106,13 @@ func (c *conn) try(l *lane, j *job, wake func()) (n int, ready bool, err error) 
 }
 
 func (c *conn) tryWrite(h tree.Handle, j *job, wake func()) (n int, ready bool, err error) {
-	size := len(j.data.Data)
+	size := j.size()
 	switch h := h.(type) {
 	case tree.StreamWriter:
 		n, ready, err = h.WriteStream(j.data, j.off, wake)
-		if ready && err == nil {
+		if err == nil && (ready || n > 0) {
 			j.data = tree.Piece{} // it is the stream's now
+			j.taken = n
 		}
 	case tree.Writer:
 		ready = true
@@ -116,14 +121,26 @@ func (c *conn) tryWrite(h tree.Handle, j *job, wake func()) (n int, ready bool, 
 			err = nil // a short write, and the client learns why by the next one
 		}
 	}
-	if n < 0 || n > size {
-		panic(fmt.Sprintf("%T took %d bytes of %d", h, n, size))
-	}
+	checkTaken(h, n, size)
 	if ready && err == nil && n == 0 && size > 0 {
 		// An Rwrite of nothing makes clients try for ever.
 		err = errNothingDone
 	}
 	return n, ready, err
+}
+
+// size returns how many bytes of a Twrite may be taken.
+func (j *job) size() int {
+	if j.taken > 0 {
+		return j.taken
+	}
+	return len(j.data.Data)
+}
+
+func checkTaken(h tree.Handle, n, size int) {
+	if n < 0 || n > size {
+		panic(fmt.Sprintf("%T took %d bytes of %d", h, n, size))
+	}
 }
 
 // dropLocked answers a job that was not done, as its cancel says. The job is

@@ -120,11 +120,16 @@ func (c *conn) run(l *lane) {
 			}
 			return
 		case j.cancel != wanted:
+			taken := 0
 			if l.waits {
-				c.withdraw(l)
+				taken = c.withdraw(l, j)
 			}
 			l.removeLocked(j)
-			c.dropLocked(j)
+			if taken > 0 {
+				c.finishLocked(j, taken, nil)
+			} else {
+				c.dropLocked(j)
+			}
 			continue
 		case !l.writes && c.out.fullLocked(c.lim.Replies):
 			l.state = stalled
@@ -195,25 +200,35 @@ func (c *conn) wake(l *lane, gen uint64) {
 	c.kick()
 }
 
-// withdraw takes back the wait of a lane's head. The caller is the runner and
-// holds conn.mu, which is released while the handle is called.
-func (c *conn) withdraw(l *lane) {
+// withdraw takes back the wait of a lane's head, and returns how many bytes of
+// it were written all the same. The caller is the runner and holds conn.mu,
+// which is released while the handle is called.
+func (c *conn) withdraw(l *lane, j *job) (taken int) {
 	l.waits = false
 	l.gen++
 	l.wake = nil
 	c.mu.Unlock()
 	if l.writes {
-		l.fid.handle.(tree.StreamWriter).CancelWrite()
+		taken = l.fid.handle.(tree.StreamWriter).CancelWrite()
+		checkTaken(l.fid.handle, taken, j.size())
+		if taken > 0 {
+			j.data = tree.Piece{} // it is the stream's
+		}
 	} else {
 		l.fid.handle.(tree.StreamReader).CancelRead()
 	}
 	c.mu.Lock()
+	return taken
 }
 
 // abandon ends a lane whose handle panicked: nothing of it is answered, for
 // the connection ends with it.
 func (c *conn) abandon(l *lane) {
 	c.mu.Lock()
+	if j := l.head; j != nil {
+		// Nobody knows who has the bytes: to forget them is safe.
+		j.data = tree.Piece{}
+	}
 	for l.head != nil {
 		j := l.head
 		j.cancel = aborted

@@ -196,6 +196,7 @@ type memStream struct {
 	data    []byte                 // guarded by mu; only appended to
 	ended   bool                   // guarded by mu
 	shut    bool                   // guarded by mu; writers wait
+	slow    bool                   // guarded by mu; what was written is taken, and not done until it is not slow
 	waiting map[*streamWait]func() // guarded by mu
 	order   []*streamWait          // guarded by mu; of arrival
 }
@@ -269,6 +270,8 @@ type streamHandle struct {
 	s    *memStream
 	pos  int
 	r, w streamWait
+
+	taken int // guarded by s.mu; bytes of a write that is not done
 }
 
 func (h *streamHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()) ([]tree.Piece, bool, error) {
@@ -294,20 +297,48 @@ func (h *streamHandle) CancelRead() { h.s.cancel(&h.r) }
 func (h *streamHandle) WriteStream(p tree.Piece, off int64, wake func()) (int, bool, error) {
 	s := h.s
 	s.mu.Lock()
-	if s.shut {
+	n := len(p.Data)
+	switch {
+	case h.taken > 0:
+		defer s.mu.Unlock()
+		if n > 0 || p.Owner != nil {
+			panic("a piece that has passed came again")
+		}
+		n = h.taken
+		if s.slow {
+			s.waitLocked(&h.w, wake)
+			return n, false, nil
+		}
+		h.taken = 0
+		return n, true, nil
+	case s.shut:
 		defer s.mu.Unlock()
 		s.waitLocked(&h.w, wake)
 		return 0, false, nil
 	}
 	s.data = append(s.data, p.Data...)
+	slow := s.slow && n > 0
+	if slow {
+		h.taken = n
+	}
 	s.mu.Unlock()
-	n := len(p.Data)
 	p.Free()
 	s.wakeAll()
-	return n, true, nil
+	if slow {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.waitLocked(&h.w, wake)
+	}
+	return n, !slow, nil
 }
 
-func (h *streamHandle) CancelWrite() { h.s.cancel(&h.w) }
+func (h *streamHandle) CancelWrite() (n int) {
+	h.s.cancel(&h.w)
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	n, h.taken = h.taken, 0
+	return n
+}
 
 func (s *memStream) cancel(w *streamWait) {
 	s.mu.Lock()
@@ -320,7 +351,7 @@ func (h *streamHandle) Close() error {
 	defer h.s.mu.Unlock()
 	_, r := h.s.waiting[&h.r]
 	_, w := h.s.waiting[&h.w]
-	if r || w {
+	if r || w || h.taken > 0 {
 		panic("closed while it waits")
 	}
 	return h.s.m.closed()

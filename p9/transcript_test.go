@@ -128,6 +128,10 @@ func (m *mem) act(line string) error {
 		s.set(func() { s.shut = true })
 	case "open":
 		s.set(func() { s.shut = false })
+	case "slow":
+		s.set(func() { s.slow = true })
+	case "fast":
+		s.set(func() { s.slow = false })
 	case "is":
 		if got := s.text(); got != f[2] {
 			return fmt.Errorf("stream holds %q", got)

@@ -29,7 +29,11 @@ func (h *queued) WriteStream(p tree.Piece, off int64, wake func()) (int, bool, e
 	return 0, false, nil
 }
 
-func (h *queued) CancelWrite() { h.cancels++ }
+func (h *queued) CancelWrite() int {
+	h.cancels++
+	return 0
+}
+
 func (h *queued) Close() error { return h.m.closed() }
 
 // TestFlushOfAWokenWriteGivesUpItsPlace: a flush comes while a write that was
@@ -88,4 +92,59 @@ func TestFlushBehindAnotherIsAnswered(t *testing.T) {
 		}
 		call(3, encode(t, tflush(3, 2)))
 	}
+}
+
+// A keeper takes what is written when the write is withdrawn, and not before.
+type keeper struct {
+	m *mem
+	p tree.Piece
+}
+
+func (h *keeper) WriteStream(p tree.Piece, off int64, wake func()) (int, bool, error) {
+	h.p = p
+	return 0, false, nil
+}
+
+func (h *keeper) CancelWrite() int {
+	h.p.Free()
+	return len(h.p.Data)
+}
+
+func (h *keeper) Close() error { return h.m.closed() }
+
+// TestWriteTakenAtLastIsAnswered: a write that turns out to have taken effect
+// when it is withdrawn is answered, and its bytes are not ours any more.
+func TestWriteTakenAtLastIsAnswered(t *testing.T) {
+	session(t, func(m *mem, s *Server, c *client) {
+		m.fn("keeper", func() tree.Handle { return &keeper{m: m} })
+		c.open(1, "keeper", tree.OpenWrite)
+		large := string(bytes.Repeat([]byte("x"), 2*largeData))
+		c.send(twrite(1, 1, large))
+		c.expect("nothing")
+		c.send(tflush(2, 1))
+		c.expect("Rwrite tag 1 count 32768")
+		c.expect("Rflush tag 2")
+		c.send(twrite(1, 1, large))
+		c.expect("nothing")
+	})
+}
+
+// TestTakenWriteIsNotRefused: what the stream has taken is not refused for a
+// limit on what waits, and does not count in it.
+func TestTakenWriteIsNotRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMem()
+		stream := m.root.kids["stream"].(*memStream)
+		c := dial(t, &Server{Root: m.root, Limits: Limits{Kept: 10, Requests: 1}}, Peer{}).login("")
+		c.open(1, "stream", tree.OpenWrite)
+		c.open(2, "stream", tree.OpenWrite)
+		stream.set(func() { stream.slow = true })
+		c.send(twrite(1, 1, "more than ten bytes"))
+		c.send(twrite(2, 2, "more than ten bytes"))
+		c.expect("nothing")
+		stream.set(func() { stream.slow = false })
+		c.expect("Rwrite tag 1 count 19")
+		c.expect("Rwrite tag 2 count 19")
+		c.hangUp()
+	})
 }

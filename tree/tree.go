@@ -200,20 +200,27 @@ type StreamReader interface {
 	CancelRead()
 }
 
-// A StreamWriter is a Handle whose writes may have to wait for room.
+// A StreamWriter is a Handle whose writes may have to wait: for room, or until
+// what was taken is where it is to be kept.
 //
 // WriteStream takes all of p, or nothing, or as much as a limit on the size of
 // one write allows. If p.Owner is nil the callee must
 // copy what it keeps before it returns; else it may keep the Piece instead
 // and Free it later, and the server does not touch it again once WriteStream
-// has returned ready without an error. In every other case the Piece stays
-// with the server.
+// has taken bytes. In every other case the Piece stays with the server.
 //
 //   - ready and no error: the first n bytes were taken.
-//   - not ready: nothing was taken; wake as in StreamReader.
+//   - not ready, n is 0: nothing was taken; wake as in StreamReader.
+//   - not ready, n > 0: the first n bytes were taken, and the write is not done
+//     yet. It is tried again, after the wake, without a Piece: that does not
+//     fail, and gives the same n.
 //   - an error: nothing was taken, and nothing waits.
+//
+// CancelWrite withdraws the wait, with wakes as for CancelRead. If it returns
+// n > 0 the write took effect all the same, n bytes of it, and the Piece has
+// passed to the callee, if it had not before.
 type StreamWriter interface {
 	Handle
 	WriteStream(p Piece, off int64, wake func()) (n int, ready bool, err error)
-	CancelWrite()
+	CancelWrite() (n int)
 }
