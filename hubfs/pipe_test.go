@@ -553,3 +553,70 @@ func TestRealPipeLoop(t *testing.T) {
 	s.output("a", "x.....\n")
 	s.ctl("unpipe 1")
 }
+
+// waysOf are the lines of a block of /stats that tell of pipes and loops.
+func waysOf(f *file) string {
+	f.t.Helper()
+	synctest.Wait()
+	var lines []string
+	for line := range strings.Lines(f.await(1 << 20)) {
+		if strings.HasPrefix(line, "pipe") || strings.HasPrefix(line, "loop") {
+			lines = append(lines, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+func TestStatsTellTheGainOfPipesAndLoops(t *testing.T) {
+	piping(t, Config{}, func(t *testing.T, s *pipeServer) {
+		s.mustCreate("a", "b", "c", "d")
+		s.ctl("pipe a b\npipe b -- cmd -- a\npipe b d\nshell sh -p\npipe sh1 -- cmd -- sh0\npipe c@end c")
+		ab, sh := s.progs[0], s.progs[1]
+		want := func(f *file, want string) {
+			t.Helper()
+			if got := waysOf(f); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		}
+		f := s.open("stats", tree.OpenRDWR)
+		f.mustWrite("log 1s")
+		want(f, "pipe 1 0 0 0 1 1; pipe 2 0 0 0 - -; pipe 3 0 0 0 1 1; pipe 4 0 0 0 - -; pipe 5 0 0 0 1 1; "+
+			"loop - - 1 2; loop - - 4 shell:sh1; loop 1 1 5")
+
+		s.open("a", tree.OpenWrite).mustWrite("0123456789")
+		ab.takes(t, "0123456789")
+		ab.print("01234") // of which nothing is read back
+		s.open("sh0", tree.OpenWrite).mustWrite("1234")
+		s.proc("sh").print("12345678")
+		sh.takes(t, "12345678")
+		sh.print("12")
+		time.Sleep(time.Second)
+		want(f, "pipe 1 15 15 0 1 1; pipe 2 10 5 0 0.5 0.5; pipe 3 15 15 0 1 1; pipe 4 8 2 0 0.25 0.25; pipe 5 0 0 0 1 1; "+
+			"loop 0.5 0.5 1 2; loop 0.3333 0.3333 4 shell:sh1; loop 1 1 5")
+
+		ab.takes(t, "01234")
+		ab.print("0123456789")
+		time.Sleep(time.Second)
+		got := waysOf(f)
+		if !strings.Contains(got, "pipe 2 15 15 0 1 2;") || !strings.Contains(got, "loop 1 2 1 2;") || !strings.Contains(got, "loop 0.3333 - 4 shell:sh1") {
+			t.Error(got)
+		}
+		s.ctl("unpipe 1\nunpipe 5")
+		if got := s.cat("stats"); strings.Contains(got, "pipe 1 ") || strings.Count(got, "\nloop ") != 1 {
+			t.Error(got)
+		}
+	})
+}
+
+func TestStatsTellOfSoManyLoops(t *testing.T) {
+	piping(t, Config{}, func(t *testing.T, s *pipeServer) {
+		s.mustCreate("a", "b")
+		for range 11 {
+			s.ctl("pipe a b\npipe b a")
+		}
+		got := s.cat("stats")
+		if n := strings.Count(got, "\nloop "); n != maxLoops || !strings.HasSuffix(got, "\nloops more than 100\n") {
+			t.Errorf("%d loops, %q", n, got)
+		}
+	})
+}

@@ -24,7 +24,11 @@ type Stats struct {
 	Retained   int64 // bytes that all hubs retain in memory
 	Room       int64 // bytes that they may retain besides
 
-	Hubs []HubStats // those of the longest standing first
+	Hubs  []HubStats  // those of the longest standing first
+	Pipes []PipeStats // those that run, by number
+
+	Loops     []Loop // of pipes and shells that run
+	MoreLoops bool   // there are others
 }
 
 // HubStats are the counters of one hub, from when the server made it or found
@@ -50,12 +54,15 @@ func (fs *FS) Stats() Stats {
 	s.Retained, s.Room = used, max(0, most-used)
 	fs.mu.Lock()
 	s.Shells = len(fs.byName)
-	hubs := fs.hubsLocked()
+	hubs, ways := fs.hubsLocked(), fs.waysLocked()
 	fs.mu.Unlock()
 	slices.SortFunc(hubs, func(a, b namedHub) int { return cmp.Compare(a.file.path, b.file.path) })
+	counts := make(map[*hubFile]hub.Status, len(hubs))
 	for _, h := range hubs {
-		s.Hubs = append(s.Hubs, countHub(h.name, h.file.hub.Status()))
+		counts[h.file] = h.file.hub.Status()
+		s.Hubs = append(s.Hubs, countHub(h.name, counts[h.file]))
 	}
+	s.countWays(ways, counts)
 	if fs.cfg.Conns != nil {
 		for _, c := range fs.cfg.Conns() {
 			s.Conns++
@@ -75,7 +82,8 @@ func countHub(name string, st hub.Status) HubStats {
 }
 
 // text is a block of /stats: one line a thing, the server's own counters first.
-func (s Stats) text() string {
+// prev is what the block before was made of; nil: there was none.
+func (s *Stats) text(prev *Stats) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "time %s\n", unixMilli(s.Time))
 	for _, c := range []struct {
@@ -91,6 +99,7 @@ func (s Stats) text() string {
 	for _, h := range s.Hubs {
 		h.writeTo(&b)
 	}
+	s.writeWays(&b, prev)
 	return b.String()
 }
 

@@ -20,7 +20,10 @@ func newStatsFile(fs *FS) *statsFile {
 	return f
 }
 
-func (f *statsFile) content() string { return f.fs.Stats().text() }
+func (f *statsFile) content() string {
+	s := f.fs.Stats()
+	return s.text(nil)
+}
 
 // Open opens /stats. Who cannot write words to it reads a plain file, which is
 // made anew at each read from its start.
@@ -48,6 +51,7 @@ type statsHandle struct {
 	every time.Duration // between two blocks; 0: there is one
 	due   time.Time     // when the next block is to be made; zero: none is
 	left  string        // of the block that is being read
+	last  *Stats        // what it was made of; nil: there was none since the last word
 	wake  func()        // of the read that waits; nil: none does
 	timer *time.Timer   // runs make; set while a read waits
 }
@@ -84,7 +88,7 @@ func (h *statsHandle) words() []word {
 func (h *statsHandle) begin(every time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.every, h.due, h.left = every, time.Now(), ""
+	h.every, h.due, h.left, h.last = every, time.Now(), "", nil
 	if h.wake != nil {
 		h.timer.Reset(0)
 	}
@@ -95,14 +99,14 @@ func (h *statsHandle) make() {
 	if !h.wanted() {
 		return
 	}
-	text := h.f.content()
+	stats := h.f.fs.Stats()
 	h.mu.Lock()
 	if !h.wantedLocked() { // meanwhile it was withdrawn, or has its block
 		h.mu.Unlock()
 		return
 	}
 	wake := h.wake
-	h.wake, h.left = nil, text
+	h.wake, h.left, h.last = nil, stats.text(h.last), &stats
 	now := time.Now()
 	switch {
 	case h.every == 0:
