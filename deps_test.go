@@ -27,6 +27,9 @@ var layers = map[string][]string{
 	"internal/fdio":  {},
 	"internal/graph": {},
 
+	// A Store in a folder.
+	"hub/filestore": {"hub"},
+
 	// The suite that every Store passes.
 	"hub/storetest": {"hub"},
 

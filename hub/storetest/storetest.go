@@ -1,8 +1,10 @@
-// Package storetest holds the laws that every hub.Store passes.
+// Package storetest holds the laws that every hub.Store passes, and those of a
+// hub.Spool.
 package storetest
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync/atomic"
@@ -12,7 +14,8 @@ import (
 )
 
 // Run runs the suite. Each call of open returns a Store of its own, empty at
-// offset 0, which the suite closes.
+// offset 0, which the suite closes. If it is a hub.Spool, the suite waits for
+// bytes that are not loaded, and after Close for Wait, if there is one.
 func Run(t *testing.T, open func(t *testing.T) hub.Store) {
 	for _, law := range []struct {
 		name string
@@ -31,7 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) hub.Store) {
 		{"Random", random},
 	} {
 		t.Run(law.name, func(t *testing.T) {
-			s := &stream{t: t, store: open(t)}
+			s := newStream(t, open(t))
 			law.test(t, s)
 			s.close()
 		})
@@ -44,7 +47,26 @@ type stream struct {
 	store  hub.Store
 	all    []byte // from offset 0
 	first  int64
+	salt   byte
 	closed bool
+
+	spool   hub.Spool     // store, if it is one
+	changed chan struct{} // told by the spool
+}
+
+// newStream returns the stream of an empty store.
+func newStream(t *testing.T, store hub.Store) *stream {
+	s := &stream{t: t, store: store, changed: make(chan struct{}, 1)}
+	if spool, ok := store.(hub.Spool); ok {
+		s.spool = spool
+		spool.Notify(func() {
+			select {
+			case s.changed <- struct{}{}:
+			default: // told already
+			}
+		})
+	}
+	return s
 }
 
 func (s *stream) next() int64 { return int64(len(s.all)) }
@@ -57,6 +79,17 @@ func (s *stream) close() {
 	if err := s.store.Close(); err != nil {
 		s.t.Errorf("Close: %v", err)
 	}
+	if err := wait(s.store); err != nil {
+		s.t.Errorf("Wait: %v", err)
+	}
+}
+
+// wait waits until what Close has begun is done, if the store can tell.
+func wait(store hub.Store) error {
+	if w, ok := store.(interface{ Wait() error }); ok {
+		return w.Wait()
+	}
+	return nil
 }
 
 // text returns n bytes that differ from place to place.
@@ -64,7 +97,7 @@ func (s *stream) text(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
 		at := len(s.all) + i
-		b[i] = byte(at ^ at>>8 ^ at>>16)
+		b[i] = byte(at^at>>8^at>>16) + s.salt
 	}
 	return b
 }
@@ -99,7 +132,7 @@ func (s *stream) checkBounds() {
 // read reads once and checks what comes.
 func (s *stream) read(off int64, max int) []hub.Piece {
 	s.t.Helper()
-	pieces, err := s.store.Read(nil, off, max)
+	pieces, err := s.load(nil, off, max)
 	if err != nil {
 		s.t.Fatalf("Read(%d, %d): %v", off, max, err)
 	}
@@ -111,6 +144,17 @@ func (s *stream) read(off int64, max int) []hub.Piece {
 		s.t.Fatalf("Read(%d, %d) gave other bytes than were appended", off, max)
 	}
 	return pieces
+}
+
+// load reads once, when the store has got the bytes.
+func (s *stream) load(dst []hub.Piece, off int64, max int) ([]hub.Piece, error) {
+	for {
+		pieces, err := s.store.Read(dst, off, max)
+		if s.spool == nil || !errors.Is(err, hub.ErrNotLoaded) {
+			return pieces, err
+		}
+		<-s.changed // look again
+	}
 }
 
 // readAll reads all that there is, max bytes at a time.
@@ -174,7 +218,7 @@ func readObeysMax(t *testing.T, s *stream) {
 func readKeepsDst(t *testing.T, s *stream) {
 	s.append(hub.Piece{Data: s.text(10)})
 	before := hub.Piece{Data: []byte("before")}
-	pieces, err := s.store.Read([]hub.Piece{before}, 3, 100)
+	pieces, err := s.load([]hub.Piece{before}, 3, 100)
 	if err != nil || len(pieces) < 2 || string(pieces[0].Data) != "before" {
 		t.Fatalf("Read = %v, %v; want dst and what follows", pieces, err)
 	}

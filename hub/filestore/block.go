@@ -1,0 +1,52 @@
+package filestore
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// unit is how much is fetched from a file at a time: a few blocks of checksum,
+// aligned as they are to the segment's start.
+const unit = 4 * blockSize
+
+// A block is a unit of the stream that was fetched for late readers, who share
+// it. It goes back to its pool when neither the store nor a Piece holds it.
+type block struct {
+	refs atomic.Int32 // the store's and one for each Piece
+	buf  []byte       // of unit bytes; immutable
+
+	// Set by the loader before the block is loaded, and not changed after.
+	data []byte                  // buf, as far as it is good to read
+	bad  [unit / blockSize]error // why a block of checksum is not
+
+	// Guarded by Store.mu.
+	seg    *segment
+	off    int64 // in the stream
+	loaded bool
+	wanted bool   // somebody was told ErrNotLoaded, and has not come yet
+	used   uint64 // Store.clock at the last use
+}
+
+// The blocks that nobody holds. This is a cache, not state: all stores share
+// it, as hub's chunks are shared.
+var pool = sync.Pool{New: func() any { return &block{buf: make([]byte, unit)} }}
+
+// newBlock returns a block held once, of which only buf is set.
+func newBlock() *block {
+	b := pool.Get().(*block)
+	b.refs.Store(1)
+	return b
+}
+
+// Free lets go of the block once.
+func (b *block) Free() {
+	switch n := b.refs.Add(-1); {
+	case n > 0:
+		return
+	case n < 0:
+		panic("filestore: a Piece was freed twice")
+	}
+	b.seg, b.data, b.bad = nil, nil, [unit / blockSize]error{}
+	b.loaded, b.wanted = false, false
+	pool.Put(b)
+}

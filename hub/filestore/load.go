@@ -1,0 +1,324 @@
+package filestore
+
+import (
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"time"
+
+	"hubfs/hub"
+)
+
+const (
+	loaders = 4 // goroutines at most
+	// ahead is how many units are fetched before a reader asks for them. It
+	// and the loaders hide what a fetch takes; what has been read stays warm
+	// only as long as there are not too many of them.
+	ahead = 3
+	// How many units are kept: those that somebody has read or may read, and
+	// in all. A unit that somebody waits for is not given up for another
+	// before, else many readers at many places would never get anything.
+	keepUnits = 16
+	mostUnits = 256
+	// idle is how long units and files are kept that nobody uses.
+	idle = 5 * time.Second
+)
+
+// Read implements hub.Store.
+func (s *Store) Read(dst []hub.Piece, off int64, max int) ([]hub.Piece, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return dst, errClosed
+	}
+	tail := s.tailFirstLocked()
+	if off < s.first {
+		// It went while the caller looked away; a notice is on its way.
+		return dst, hub.ErrNotLoaded
+	}
+	n := len(dst)
+	for off < tail && max > 0 {
+		b := s.blockLocked(off, len(dst) == n)
+		if b == nil {
+			break
+		}
+		p, err := s.pieceLocked(b, off, min(int64(max), tail-off))
+		if err != nil {
+			if len(dst) > n {
+				break // what is good first
+			}
+			return dst, err
+		}
+		dst = append(dst, p)
+		off += int64(len(p.Data))
+		max -= len(p.Data)
+	}
+	if off >= tail && max > 0 {
+		return s.tail.Read(dst, off-s.base, max)
+	}
+	if len(dst) == n {
+		return dst, hub.ErrNotLoaded
+	}
+	return dst, nil
+}
+
+// blockLocked returns the block that holds off, or nil and has it fetched. It
+// sees to it that those behind it are fetched too.
+func (s *Store) blockLocked(off int64, wanted bool) *block {
+	seg := find(s.segments, off)
+	start := off - (off-seg.first)%unit
+	b := s.blocks[start]
+	if b != nil && b.loaded && off >= start+int64(len(b.data)) {
+		s.forgetLocked(b) // the segment has grown since
+		b = nil
+	}
+	if b == nil {
+		b = s.fetchLocked(seg, start)
+	}
+	s.clock++
+	b.used = s.clock
+	b.wanted = !b.loaded && (b.wanted || wanted)
+	at := start
+	for range ahead {
+		if at += unit; at >= seg.end {
+			at = seg.end
+			if at >= s.tailFirstLocked() {
+				break
+			}
+			seg = find(s.segments, at)
+		}
+		if at >= s.tailFirstLocked() {
+			break
+		}
+		if s.blocks[at] == nil {
+			s.fetchLocked(seg, at)
+		}
+	}
+	if !b.loaded {
+		return nil
+	}
+	return b
+}
+
+// pieceLocked returns what b has from off on, at most max bytes.
+func (s *Store) pieceLocked(b *block, off, max int64) (hub.Piece, error) {
+	i := off - b.off
+	end := min(int64(len(b.data)), i+max)
+	for k := i / blockSize; k*blockSize < end; k++ {
+		if b.bad[k] == nil {
+			continue
+		}
+		if end = k * blockSize; end <= i {
+			err := b.bad[k]
+			s.forgetLocked(b) // who asks again has the disk asked again
+			return hub.Piece{}, err
+		}
+	}
+	b.refs.Add(1)
+	return hub.Piece{Data: b.data[i:end:end], Owner: b}, nil
+}
+
+// fetchLocked has a unit fetched.
+func (s *Store) fetchLocked(seg *segment, off int64) *block {
+	b := newBlock()
+	b.seg, b.off = seg, off
+	s.clock++
+	b.used = s.clock
+	s.blocks[off] = b
+	s.queue = append(s.queue, b)
+	if s.loading < loaders {
+		s.loading++
+		s.workers.Add(1)
+		go s.load() // ends when the queue is empty
+	}
+	return b
+}
+
+// forgetLocked takes a block that is loaded out of the cache.
+func (s *Store) forgetLocked(b *block) {
+	delete(s.blocks, b.off)
+	b.Free()
+}
+
+// load fetches what is queued.
+func (s *Store) load() {
+	defer s.workers.Done()
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 || s.closed {
+			s.loading--
+			s.mu.Unlock()
+			return
+		}
+		b := s.queue[0]
+		s.queue[0] = nil
+		s.queue = s.queue[1:]
+		if len(s.queue) == 0 {
+			s.queue = nil
+		}
+		s.mu.Unlock()
+
+		s.fetch(b)
+
+		s.mu.Lock()
+		b.loaded = true
+		s.evictLocked()
+		s.armIdleLocked()
+		var changed notice
+		if b.wanted {
+			changed = notice(s.changed)
+		}
+		s.mu.Unlock()
+		changed.call()
+	}
+}
+
+// fetch reads a block and compares it with its sums. What cannot be read, or
+// is not what was written, is bad.
+func (s *Store) fetch(b *block) {
+	o, err := s.hold(b.seg)
+	if err != nil {
+		b.data = b.buf
+		for i := range b.bad {
+			b.bad[i] = err
+		}
+		return
+	}
+	s.mu.Lock()
+	n := min(unit, b.seg.end-b.off)
+	var sums [unit / blockSize]uint32
+	i := copy(sums[:], o.sums[min((b.off-b.seg.first)/blockSize, int64(len(o.sums))):])
+	if i < len(sums) {
+		sums[i] = o.part
+	}
+	s.mu.Unlock()
+
+	b.data = b.buf[:n]
+	got, err := o.file.ReadAt(b.data, b.off-b.seg.first)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	for i := range b.bad {
+		from := i * blockSize
+		if from >= len(b.data) {
+			break
+		}
+		to := min(from+blockSize, len(b.data))
+		switch {
+		case to > got:
+			b.bad[i] = fmt.Errorf("read %s at %d: %w", s.path(dataName(b.seg.first)), got, err)
+		case crc32.Checksum(b.data[from:to], table) != sums[i]:
+			b.bad[i] = fmt.Errorf("%s: the bytes from %d to %d are not those that were written (checksum)",
+				s.path(dataName(b.seg.first)), b.off-b.seg.first+int64(from), b.off-b.seg.first+int64(to))
+		}
+	}
+
+	s.mu.Lock()
+	idle := o.releaseLocked()
+	s.mu.Unlock()
+	closeFile(idle)
+}
+
+// hold returns the means to read a segment, held once.
+func (s *Store) hold(seg *segment) (*opened, error) {
+	s.mu.Lock()
+	if o := seg.open; o != nil {
+		o.refs++
+		s.touchLocked(seg)
+		s.mu.Unlock()
+		return o, nil
+	}
+	end := seg.end // it does not grow: a segment that does is open
+	s.mu.Unlock()
+
+	f, err := s.fs.Open(s.path(dataName(seg.first)), os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.readIndex(seg.first, end-seg.first)
+	if err == nil && x.end(seg.first) != end {
+		err = fmt.Errorf("%s goes to %d, not to %d", s.path(indexName(seg.first)), x.end(seg.first), end)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	o := &opened{file: f, refs: 1}
+	o.sums, o.part = x.sums(seg.first)
+
+	s.mu.Lock()
+	var idle File
+	switch {
+	case seg.open != nil: // somebody else was faster
+		idle, o = o.releaseLocked(), seg.open
+		o.refs++
+	case !seg.gone:
+		seg.open = o
+		o.refs++
+		idle = s.shelveLocked(seg)
+	}
+	s.mu.Unlock()
+	closeFile(idle)
+	return o, nil
+}
+
+// evictLocked makes room for the next unit, in the place of the one that was
+// used longest ago.
+func (s *Store) evictLocked() {
+	for len(s.blocks) > keepUnits {
+		var oldest *block
+		for _, b := range s.blocks {
+			if b.loaded && (!b.wanted || len(s.blocks) > mostUnits) && (oldest == nil || b.used < oldest.used) {
+				oldest = b
+			}
+		}
+		if oldest == nil {
+			return
+		}
+		s.forgetLocked(oldest)
+	}
+}
+
+// armIdleLocked sets the timer that gives up what late readers have left.
+func (s *Store) armIdleLocked() {
+	if s.closed {
+		return
+	}
+	s.idleTimer.arm(idle, s.idleNow)
+}
+
+// idleNow is what the timer calls: what was not used since it did so last goes.
+func (s *Store) idleNow() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return // finish drops it
+	}
+	s.idleTimer.stop()
+	if s.clock != s.idleClock {
+		s.idleClock = s.clock
+		s.armIdleLocked()
+		s.mu.Unlock()
+		return
+	}
+	files := s.dropLoadedLocked()
+	s.mu.Unlock()
+	for _, f := range files {
+		closeFile(f)
+	}
+}
+
+// dropLoadedLocked gives up all that is there for readers, and returns files
+// to close.
+func (s *Store) dropLoadedLocked() (files []File) {
+	for _, b := range s.blocks {
+		if b.loaded {
+			s.forgetLocked(b)
+		}
+	}
+	for len(s.shelf) > 0 {
+		files = append(files, s.unshelveLocked(0))
+	}
+	return files
+}
