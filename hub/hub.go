@@ -37,6 +37,24 @@
 // itself for one that holds up a writer and does not move; its reads give a
 // *DroppedError. A reader that moves, however slowly, is never dropped for it.
 //
+// # Keeping
+//
+// A hub whose Store is a Spool keeps its whole history, as far as the store's
+// own limits go. Its size limits nothing, nothing is charged to the Budget, and
+// writers do not wait for readers. They wait for the store: bytes can be read
+// as soon as they are appended, and the write is answered when they are stable,
+// with those of others in between, as they come. Such a write has taken effect
+// from the first: to withdraw it, or to close its writer or the hub, only means
+// not to wait. A reader of bytes that have to be fetched waits for them like for
+// bytes to come.
+//
+// Spool takes a hub from memory to a Spool, and Unspool takes it back. A Spool
+// that fails is left in the same way: new bytes go to memory, writes that waited
+// for it are answered, and readers find what it holds there until memory holds
+// more than size, or the budget needs the room. Then the store is closed, and
+// whoever was behind has lost the rest and is told so like any other loss; in
+// fear, where nobody may lose, it is closed when nobody needs it any more.
+//
 // # Marks
 //
 // EOF puts a mark at the end of the stream, for the readers open at this
@@ -54,7 +72,7 @@
 //
 // Nothing blocks but ReadContext and WriteContext. There is no goroutine in
 // this package, but for one while very many writes wait whose turns have come;
-// a rate limit uses a timer while a writer waits for it.
+// a rate limit uses a timer while a writer waits for it, and so does patience.
 //
 // A read takes bytes only inside TryRead, under the hub's lock: a waiting read
 // has taken nothing, and CancelRead loses nothing. A wake is called with no
@@ -69,14 +87,14 @@
 // Bytes lie in chunks that are shared, counted and never changed while anybody
 // holds them. TryRead hands out Pieces of chunks; their holder calls Free once
 // for each when it is done. A Piece given to TryWrite passes to the hub when
-// the write succeeds, and stays with the caller in every other case.
+// the write has taken effect, and stays with the caller in every other case.
 //
-// The lock order is Hub, then Budget. The Free of a Piece given to TryWrite
+// The lock order is Hub, then the locks of its Store, then Budget: a Store calls
+// the hub with none of its own held. The Free of a Piece given to TryWrite
 // may be called with the hub's lock held: it must not block or use the hub.
 package hub
 
 import (
-	"fmt"
 	"sync"
 	"time"
 )
@@ -99,23 +117,37 @@ type Options struct {
 	// with its ReaderOptions; no lock is held then. nil: nobody is told.
 	Patience time.Duration
 	OnDrop   func(id uint64, label, reason string)
+
+	// OnSpoolFail is told why a Spool keeps nothing more, once for each; the
+	// hub has gone on in memory, and no lock is held. nil: nobody is told.
+	OnSpoolFail func(err error)
 }
 
 // A Hub is one stream. Its methods may be called from any goroutine.
 type Hub struct {
-	input  bool                                  // immutable
-	budget *Budget                               // immutable; charged with next-first bytes until Close
-	onDrop func(id uint64, label, reason string) // immutable; may be nil
+	// Immutable.
+	input       bool
+	budget      *Budget // charged with the bytes from inMemoryLocked on, until Close
+	onDrop      func(id uint64, label, reason string)
+	onSpoolFail func(err error)
 
 	// mu guards all that follows, and the fields of readers and writers that
 	// say so. It is never held while a wake is called.
 	mu sync.Mutex
 
-	store       Store
+	store       Store // of what is appended
 	first, next int64 // offsets of the oldest byte retained and after the newest
 	size        int64
 	modified    time.Time // of the last append, or of New
 	times       timeline
+
+	spool    Spool   // the store, if it is one; nil: it is in memory
+	old      Spool   // of a hub that fell, and holds the bytes before base; nil: nobody does
+	base     int64   // where the bytes in store begin, or earlier
+	spoolErr error   // why the last Spool failed
+	loading  queue   // readers of bytes that have to be fetched, by their offsets
+	staged   queue   // writers whose bytes are not stable yet, by the end of those
+	probe    []Piece // scratch
 
 	fear, trunc, frozen, ended, closed bool
 	endStatus                          string
@@ -150,9 +182,12 @@ type Hub struct {
 func New(o Options) *Hub {
 	now := time.Now()
 	h := &Hub{
-		input:    o.Input,
-		budget:   o.Budget,
-		onDrop:   o.OnDrop,
+		input:  o.Input,
+		budget: o.Budget,
+		onDrop: o.OnDrop,
+
+		onSpoolFail: o.OnSpoolFail,
+
 		store:    o.Store,
 		size:     o.Size,
 		fear:     o.Fear || o.Input,
@@ -168,8 +203,17 @@ func New(o Options) *Hub {
 	if h.store == nil {
 		h.store = NewMemory()
 	}
+	h.mu.Lock() // for a Spool may call at once
+	defer h.mu.Unlock()
+	if s, ok := h.store.(Spool); ok {
+		h.spool = s
+		s.Notify(h.look)
+		if last, ok := h.times.recall(s.Moments()); ok {
+			h.modified = last
+		}
+	}
 	h.first, h.next = h.store.Bounds()
-	h.budget.charge(h.next - h.first)
+	h.budget.charge(h.next - h.inMemoryLocked())
 	return h
 }
 
@@ -188,90 +232,13 @@ func (h *Hub) Close() error {
 	h.limiter.stop()
 	h.hold.end()
 	h.wakeEverybodyLocked(&ws)
-	h.budget.release(h.next - h.first)
-	h.first = h.next
+	h.loading.wakeUpTo(everybody, &ws)
+	h.staged.wakeUpTo(everybody, &ws)
+	h.budget.release(h.next - h.inMemoryLocked())
+	h.advanceLocked(h.next)
 	h.marks = nil
+	h.spool = nil
 	return h.store.Close()
-}
-
-// appendLocked adds the bytes of p, which is not empty, to the stream, or
-// returns ErrNoSpace or the store's error and takes nothing.
-func (h *Hub) appendLocked(p Piece) error {
-	n := int64(len(p.Data))
-	// The oldest bytes go before the new ones come, so that their chunks can
-	// be used again at once.
-	drop := min(h.keepFromLocked(h.next+n), h.next) - h.first
-	more, ok := h.budget.exchange(drop, n, 0)
-	if !ok {
-		more, ok = h.budget.exchange(drop, n, h.droppableLocked()-drop)
-	}
-	if !ok {
-		return ErrNoSpace
-	}
-	h.first += drop + more
-	h.store.Discard(h.first)
-	off, err := h.store.Append(p)
-	if err != nil {
-		h.budget.release(n)
-		return fmt.Errorf("append to the stream: %w", err)
-	}
-	now := time.Now()
-	if h.times.due(now) {
-		h.times.note(off, h.modified, h.first)
-		h.times.noted = now
-	}
-	h.next = off + n
-	h.modified = now
-	h.trimLocked() // of a write larger than size only the end is kept
-	return nil
-}
-
-// keepFromLocked returns where the hub is to start when it ends at next: the
-// one place that says what is retained.
-func (h *Hub) keepFromLocked(next int64) int64 {
-	keep := next - h.size
-	switch {
-	case h.counting == 0:
-		if h.input && h.fear {
-			keep = h.first // for the reader to come
-		}
-	case h.input && h.fear:
-		keep = h.slowestLocked(exact)
-	case h.input:
-		keep = max(keep, h.slowestLocked(exact))
-	case h.fear:
-		keep = min(keep, h.slowestLocked(keep))
-	}
-	return max(h.first, min(keep, next))
-}
-
-// droppableLocked returns how many of the oldest bytes may go if there is no
-// other way to make room in the budget.
-func (h *Hub) droppableLocked() int64 {
-	switch {
-	case h.fear && h.counting > 0:
-		return min(h.slowestLocked(exact), h.next) - h.first
-	case h.fear && h.input:
-		return 0 // all is for the reader to come
-	}
-	return h.next - h.first
-}
-
-// trimLocked gives up what need not be kept. A frozen hub stands still.
-func (h *Hub) trimLocked() {
-	if h.frozen || h.closed {
-		return
-	}
-	h.discardLocked(h.keepFromLocked(h.next))
-}
-
-func (h *Hub) discardLocked(off int64) {
-	if off <= h.first {
-		return
-	}
-	h.budget.release(off - h.first)
-	h.first = off
-	h.store.Discard(off)
 }
 
 // settleLocked does what follows from a reader's moving on, or from a change

@@ -286,7 +286,7 @@ func checkInside(h *Hub) error {
 		switch {
 		case r.index != i:
 			return fmt.Errorf("reader %d has index %d", i, r.index)
-		case r.wait.queued && !r.parked:
+		case r.wait.in != nil && !r.parked:
 			return errors.New("a reader is queued and does not wait")
 		case !r.counts:
 			continue

@@ -65,6 +65,20 @@ func (t *timeline) thin() {
 	t.all = t.all[:n]
 }
 
+// recall takes over the times that a store knows from before, and returns the
+// last of them.
+func (t *timeline) recall(all []Moment) (last time.Time, ok bool) {
+	for _, m := range all {
+		t.push(m.Offset, m.Time)
+		last, ok = m.Time, true
+	}
+	for len(t.all) > maxMoments {
+		t.thin()
+		t.every *= 2
+	}
+	return last, ok
+}
+
 // forget drops the instants up to first but the last of them, which says how
 // old the bytes before first are at least.
 func (t *timeline) forget(first int64) {

@@ -2,7 +2,7 @@ package hub
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"math"
 	"time"
@@ -50,6 +50,7 @@ type Reader struct {
 	mark   int64     // number of the mark it meets next
 	counts bool      // see Hub.counting; set for good by the first read
 	parked bool      // the last read waits: the next one is the same, tried again
+	asFile bool      // and it waits for bytes of a frozen hub
 	moved  time.Time // since when it stands where it does, if a writer waits for readers and patience has an end
 	over   error     // ErrClosed or a *DroppedError: it is not in hub.readers; nil: it is
 	wait   waiter
@@ -65,6 +66,7 @@ func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
 	defer ws.call()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.followLocked()
 	h.opened++
 	r := &Reader{
 		hub:       h,
@@ -101,7 +103,8 @@ const (
 	gotBytes outcome = iota
 	atMark           // no bytes: an eof mark
 	atEnd            // no bytes: the stream is complete
-	mustWait
+	mustWait         // for bytes to come
+	mustLoad         // for bytes to be fetched
 )
 
 // cursor is the offset of a read that goes on where the reader stands, even
@@ -127,9 +130,8 @@ func (r *Reader) TryRead(dst []Piece, off int64, max int, wake func()) (pieces [
 	defer ws.call() // with no lock held: deferred calls run last first
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.frozen && !r.parked {
-		pieces, err = r.readFrozenLocked(dst, off, max)
-		return pieces, err == nil, err
+	if h.frozen && (!r.parked || r.asFile) {
+		return r.readFrozenLocked(dst, off, max, wake)
 	}
 	at := int64(cursor)
 	if r.addressed {
@@ -258,10 +260,13 @@ func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wak
 		h.countLocked(r)
 	}
 	pieces, out, err := r.takeLocked(dst, at, max)
-	if err == nil && out == mustWait && wake != nil {
-		r.parked = true
-		r.wait.wake, r.wait.at = wake, r.pos
-		h.waitingReaders.push(&r.wait)
+	switch {
+	case err != nil:
+	case out == mustWait:
+		r.parkLocked(&h.waitingReaders, r.pos, wake)
+	case out == mustLoad:
+		r.parkLocked(&h.loading, r.pos, wake)
+		out = mustWait
 	}
 	if (r.pos != before || !counted) && (h.fear || h.input) {
 		h.settleLocked(ws)
@@ -299,6 +304,13 @@ func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, e
 		return dst, mustWait, nil
 	}
 	pieces, n, err := h.piecesLocked(dst, r.pos, int(min(end-r.pos, int64(max))))
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNotLoaded):
+		return dst, mustLoad, nil
+	case h.followLocked() && r.pos < h.first: // it is gone just now
+		return r.takeLocked(dst, at, max)
+	}
 	h.deliverLocked(n)
 	if err == nil && at == cursor {
 		h.moveLocked(r, r.pos+n)
@@ -307,26 +319,36 @@ func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, e
 }
 
 // readFrozenLocked reads a frozen hub as a plain file.
-func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int) ([]Piece, error) {
+func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int, wake func()) ([]Piece, bool, error) {
 	h := r.hub
+	r.unparkLocked()
 	if err := r.overLocked(); err != nil {
-		return dst, err
+		return dst, false, err
 	}
+	at := off
 	switch {
 	case off < 0:
-		return dst, ErrOffset
+		return dst, false, ErrOffset
 	case r.addressed && off < h.first:
-		return dst, &DiscardedError{First: h.first}
-	case r.addressed:
-		off -= h.first
+		return dst, false, &DiscardedError{First: h.first}
+	case !r.addressed:
+		at = h.first + min(off, h.next-h.first)
 	}
-	length := h.next - h.first
-	if off >= length || max <= 0 {
-		return dst, nil
+	if at >= h.next || max <= 0 {
+		return dst, true, nil
 	}
-	pieces, n, err := h.piecesLocked(dst, h.first+off, int(min(length-off, int64(max))))
+	pieces, n, err := h.piecesLocked(dst, at, int(min(h.next-at, int64(max))))
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNotLoaded):
+		r.parkLocked(&h.loading, at, wake)
+		r.asFile = r.parked
+		return dst, false, nil
+	case h.followLocked(): // it may be gone just now
+		return r.readFrozenLocked(dst, off, max, wake)
+	}
 	h.deliverLocked(n)
-	return pieces, err
+	return pieces, err == nil, err
 }
 
 // deliverLocked counts n bytes that a read gave.
@@ -337,18 +359,6 @@ func (h *Hub) deliverLocked(n int64) {
 	}
 }
 
-// piecesLocked reads from the store: all of dst, or dst as it was and an error.
-func (h *Hub) piecesLocked(dst []Piece, off int64, max int) (pieces []Piece, n int64, err error) {
-	pieces, err = h.store.Read(dst, off, max)
-	if err != nil {
-		return dst, 0, fmt.Errorf("read the stream: %w", err)
-	}
-	for _, p := range pieces[len(dst):] {
-		n += int64(len(p.Data))
-	}
-	return pieces, n, nil
-}
-
 // overLocked returns why the reader reads no more, nil while it does.
 func (r *Reader) overLocked() error {
 	if r.over == nil && r.hub.closed {
@@ -357,10 +367,20 @@ func (r *Reader) overLocked() error {
 	return r.over
 }
 
+// parkLocked has the reader wait for the byte at the offset, unless its read
+// does not wait.
+func (r *Reader) parkLocked(q *queue, at int64, wake func()) {
+	if wake != nil {
+		r.parked = true
+		r.wait.wake, r.wait.at = wake, at
+		q.push(&r.wait)
+	}
+}
+
 // unparkLocked takes the reader out of the queue of those who wait.
 func (r *Reader) unparkLocked() {
-	r.parked = false
-	r.hub.waitingReaders.remove(&r.wait)
+	r.parked, r.asFile = false, false
+	r.wait.leave()
 }
 
 // lostLocked returns what the reader has lost, whether it knows already or

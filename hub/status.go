@@ -17,7 +17,10 @@ type Status struct {
 	Reads, Writes int64 // how many gave, and brought, bytes since New
 
 	Readers, Writers               int // open
-	WaitingReaders, WaitingWriters int
+	WaitingReaders, WaitingWriters int // also for bytes to be fetched, or to be kept
+
+	Spooled  bool  // bytes go to a Spool
+	SpoolErr error // why the last Spool failed; nil: it did not, or was taken away
 
 	Input, Fear, Trunc, Frozen, Ended bool
 	EndStatus                         string // of End
@@ -58,8 +61,10 @@ func (h *Hub) Status() Status {
 		Writes:         h.writes,
 		Readers:        len(h.readers),
 		Writers:        h.writers,
-		WaitingReaders: h.waitingReaders.len,
-		WaitingWriters: h.waitingWriters.len,
+		WaitingReaders: h.waitingReaders.len + h.loading.len,
+		WaitingWriters: h.waitingWriters.len + h.staged.len,
+		Spooled:        h.spool != nil,
+		SpoolErr:       h.spoolErr,
 		Input:          h.input,
 		Fear:           h.fear,
 		Trunc:          h.trunc,
@@ -140,7 +145,7 @@ func (r *Reader) statusLocked() ReaderStatus {
 	if !r.addressed {
 		s.Offset = max(s.Offset, h.first)
 	}
-	if at := max(r.pos, h.first); h.fear && r.counts && at < h.next {
+	if at := max(r.pos, h.first); h.fear && h.spool == nil && r.counts && at < h.next {
 		s.Slowest = at == h.slowestLocked(exact)
 		if at < h.neededLocked() {
 			s.Stalls = h.hold.lasts()

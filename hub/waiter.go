@@ -16,8 +16,11 @@ type waiter struct {
 	at, n int64
 	// need is how far readers must come before a writer that has been tried can
 	// go: 0 if it does not wait for them.
-	need       int64
-	queued     bool
+	need int64
+	// same is how many of the first bytes of an addressed write are known to
+	// be in the stream already.
+	same       int64
+	in         *queue // nil: in none
 	prev, next *waiter
 }
 
@@ -27,12 +30,12 @@ type queue struct {
 	len         int
 }
 
-// push adds w to the end, if it is not in the queue.
+// push adds w to the end, if it is in no queue.
 func (q *queue) push(w *waiter) {
-	if w.queued {
+	if w.in != nil {
 		return
 	}
-	w.queued = true
+	w.in = q
 	w.prev = q.last
 	if q.last != nil {
 		q.last.next = w
@@ -43,9 +46,10 @@ func (q *queue) push(w *waiter) {
 	q.len++
 }
 
-// remove takes w out, if it is in the queue, and forgets its wake.
-func (q *queue) remove(w *waiter) {
-	if !w.queued {
+// leave takes w out of its queue, if it is in one, and forgets its wake.
+func (w *waiter) leave() {
+	q := w.in
+	if q == nil {
 		return
 	}
 	if w.prev != nil {
@@ -74,7 +78,7 @@ func (q *queue) wakeUpTo(max int64, ws *wakes) {
 		next := w.next
 		if w.at <= max {
 			ws.take(w)
-			q.remove(w)
+			w.leave()
 		}
 		w = next
 	}

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"bytes"
 	"context"
 	"errors"
 )
@@ -15,6 +14,8 @@ type Writer struct {
 	// Guarded by hub.mu.
 	closed bool
 	wait   waiter
+	taken  int   // bytes of a write that is not answered yet and in the stream; 0: there is none
+	end    int64 // where they end
 
 	signal signal // of the one caller of WriteContext
 }
@@ -40,6 +41,12 @@ func (h *Hub) NewWriter(addressed bool) *Writer {
 // keeps its place in the queue. Who was woken has the turn, and those behind
 // wait for its TryWrite or CancelWrite. With a nil wake it does not wait.
 //
+// Not ready and n > 0: the write has taken effect, and p has passed to the hub;
+// but the bytes are not stable yet (see Keeping). The write keeps no place in the
+// queue; wake will be called when it is worth trying again, with the same
+// arguments, whose bytes are not looked at any more. Such a try does not fail, and
+// gives the same n. With a nil wake nobody asks whether bytes are stable.
+//
 // An empty write never waits.
 //
 // off counts only for an addressed writer. It is looked at when the turn has
@@ -55,23 +62,21 @@ func (w *Writer) TryWrite(p Piece, off int64, wake func()) (n int, ready bool, e
 	defer ws.call() // with no lock held: deferred calls run last first
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
-	ready, err = w.writeLocked(p, at, wake, &ws)
-	if ready {
-		n = len(p.Data)
-	}
-	return n, ready, err
+	return w.writeLocked(p, at, wake, &ws)
 }
 
 // WriteContext appends all of p, at the end of the stream also if the writer
-// is addressed, and blocks until it can. Only one goroutine may use it at a
-// time.
+// is addressed, and blocks until it can, and they are stable. Only one goroutine
+// may use it at a time.
 func (w *Writer) WriteContext(ctx context.Context, p []byte) (int, error) {
 	if w.signal.c == nil {
 		w.signal = newSignal()
 	}
 	for {
 		if err := ctx.Err(); err != nil {
-			w.CancelWrite()
+			if n := w.CancelWrite(); n > 0 {
+				return n, nil
+			}
 			return 0, err
 		}
 		ready, err := w.appendOnce(p)
@@ -93,21 +98,24 @@ func (w *Writer) appendOnce(p []byte) (ready bool, err error) {
 	defer ws.call()
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
-	return w.writeLocked(Piece{Data: p}, cursor, w.signal.send, &ws)
+	_, ready, err = w.writeLocked(Piece{Data: p}, cursor, w.signal.send, &ws)
+	return ready, err
 }
 
 // CancelWrite withdraws a write that waits. If it had the turn, the next one
-// has it.
+// has it. It returns n > 0 if the write had taken effect: that is its answer.
 func (w *Writer) CancelWrite() (n int) {
 	var ws wakes
 	defer ws.call()
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
+	n, w.taken = w.taken, 0
 	w.leaveLocked(&ws)
-	return 0
+	return n
 }
 
-// Close ends the writer. A write of it that waits gets ErrClosed.
+// Close ends the writer. A write of it that waits gets ErrClosed, but for one
+// that has taken effect: it is done.
 func (w *Writer) Close() error {
 	var ws wakes
 	defer ws.call()
@@ -130,25 +138,57 @@ func (w *Writer) Close() error {
 // writeLocked appends p, at the offset or at the end. If it must wait it
 // takes its place in the queue, or keeps it, and leaves wake, if there is one,
 // to be called.
-func (w *Writer) writeLocked(p Piece, at int64, wake func(), ws *wakes) (ready bool, err error) {
+func (w *Writer) writeLocked(p Piece, at int64, wake func(), ws *wakes) (n int, ready bool, err error) {
 	h := w.hub
-	ready, err = w.commitLocked(p, at, ws)
+	if w.taken == 0 {
+		ready, err = w.commitLocked(p, at, ws)
+		if ready {
+			n = len(p.Data)
+		}
+		if ready && n > 0 && h.spool != nil {
+			w.taken, w.end = n, h.next
+			if at != cursor {
+				w.end = at + int64(n)
+			}
+		}
+	}
+	if w.taken > 0 {
+		return w.stageLocked(wake, ws)
+	}
 	if ready || err != nil || wake == nil {
 		w.leaveLocked(ws)
-		return ready, err
+		return n, ready, err
 	}
 	w.wait.wake, w.wait.at, w.wait.n = wake, at, int64(len(p.Data))
 	h.waitingWriters.push(&w.wait)
 	if w.wait.need > 0 {
 		h.holdLocked()
 	}
-	return false, nil
+	return 0, false, nil
+}
+
+// stageLocked answers a write whose bytes are in the stream, or has it wait
+// until they are stable. It is in nobody's way.
+func (w *Writer) stageLocked(wake func(), ws *wakes) (n int, ready bool, err error) {
+	h := w.hub
+	n = w.taken
+	w.leaveLocked(ws)
+	if wake == nil || w.closed || h.spool == nil || h.spool.Stable() >= w.end {
+		w.taken = 0
+		return n, true, nil
+	}
+	w.wait.wake, w.wait.at = wake, w.end
+	h.staged.push(&w.wait)
+	return n, false, nil
 }
 
 // commitLocked does the write if its turn has come and nothing is in its way.
 func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err error) {
 	h := w.hub
 	w.wait.need = 0
+	if w.wait.in == nil {
+		w.wait.same = 0 // it is a new write
+	}
 	switch {
 	case w.closed || h.closed:
 		return false, ErrClosed
@@ -168,7 +208,11 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	case known < 0:
 		return false, &GapError{Next: h.next}
 	case known > 0:
-		if err := h.conflictLocked(p.Data, at); err != nil {
+		w.wait.same, err = h.sameLocked(p.Data, at, w.wait.same)
+		if errors.Is(err, ErrNotLoaded) {
+			return false, nil // the store will tell when they can be compared
+		}
+		if err != nil {
 			return false, err
 		}
 	}
@@ -182,10 +226,10 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	case !h.limiter.pass(h):
 		return false, nil
 	case known == 0:
-		err = h.appendLocked(p)
+		err = h.appendLocked(p, ws)
 	default:
 		// What is new is copied: it may be little in a large buffer.
-		if err = h.appendLocked(Piece{Data: p.Data[known:]}); err == nil {
+		if err = h.appendLocked(Piece{Data: p.Data[known:]}, ws); err == nil {
 			p.Free()
 		}
 	}
@@ -205,11 +249,12 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 // leaveLocked takes the writer out of the queue and passes the turn on.
 func (w *Writer) leaveLocked(ws *wakes) {
 	h := w.hub
-	if w.wait.queued {
-		if h.waitingWriters.first == &w.wait {
-			h.hold.end()
-		}
-		h.waitingWriters.remove(&w.wait)
+	q, first := w.wait.in, h.waitingWriters.first == &w.wait
+	w.wait.leave()
+	if first {
+		h.hold.end()
+	}
+	if q == &h.waitingWriters {
 		h.turnLocked(ws)
 	}
 }
@@ -219,7 +264,7 @@ func (w *Writer) leaveLocked(ws *wakes) {
 // new one takes its place.
 func (h *Hub) turnLocked(ws *wakes) {
 	w := h.waitingWriters.first
-	if w == nil || h.frozen || !h.fear {
+	if w == nil || h.frozen || !h.fear || h.spool != nil {
 		h.hold.end()
 	}
 	if w == nil || w.wake == nil || h.frozen {
@@ -282,21 +327,12 @@ func (h *Hub) callUnlocked(fn func()) {
 	fn()
 }
 
-// knownLocked returns how many of the bytes of a write to offset at are there
-// already, and more; negative is a gap.
-func (h *Hub) knownLocked(at int64) int64 {
-	if at == cursor {
-		return 0
-	}
-	return h.next - at
-}
-
 // roomLocked reports whether back-pressure lets a write of n bytes go: if the
 // slowest reader is within size then, or is not behind at all now.
 func (h *Hub) roomLocked(n int64) bool {
 	need := h.needLocked(n)
 	switch {
-	case !h.fear:
+	case !h.fear || h.spool != nil:
 		return true
 	case h.counting > 0:
 		return h.slowestLocked(need) >= need
@@ -309,39 +345,3 @@ func (h *Hub) roomLocked(n int64) bool {
 // needLocked returns how far all readers must come, in fear, before a write of
 // n bytes can go.
 func (h *Hub) needLocked(n int64) int64 { return min(h.next+n-h.size, h.next) }
-
-// conflictLocked compares the bytes of a write to offset at that are there
-// already with those that are retained.
-func (h *Hub) conflictLocked(data []byte, at int64) error {
-	data = data[:min(int64(len(data)), h.next-at)]
-	if gone := h.first - at; gone > 0 {
-		data, at = data[min(gone, int64(len(data))):], h.first
-	}
-	for len(data) > 0 {
-		pieces, _, err := h.piecesLocked(nil, at, len(data))
-		if err != nil {
-			return err
-		}
-		for _, p := range pieces {
-			if err == nil && !bytes.Equal(data[:len(p.Data)], p.Data) {
-				err = &ConflictError{Offset: at + int64(differ(data, p.Data))}
-			}
-			data, at = data[len(p.Data):], at+int64(len(p.Data))
-			p.Free()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// differ returns the index of the first byte that is not the same in a and b.
-func differ(a, b []byte) int {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return min(len(a), len(b))
-}
