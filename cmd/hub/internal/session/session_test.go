@@ -281,7 +281,7 @@ func TestMoveBetweenShells(t *testing.T) {
 	w := newWorld(t)
 	w.shell("a", "echo this is a; "+echo, false)
 	w.shell("b", "echo this is b; "+echo, false)
-	w.shell("pipes", "echo these are pipes; cat", true)
+	w.shell("c", "echo these are pipes; cat", true)
 	p := w.attach("a", true, nil)
 	p.out.expect(t, "this is a")
 	p.types("\x1cn")
@@ -296,7 +296,7 @@ func TestMoveBetweenShells(t *testing.T) {
 	p.out.expect(t, `no shell "nosuch"`)
 	p.types(" typed\r")
 	p.out.expect(t, "got <typed>")
-	p.types("\x1c%attach pipes\r")
+	p.types("\x1c%attach c\r")
 	p.out.expect(t, "these are pipes")
 	if p.raw.Load() {
 		t.Error("raw mode in front of pipes")
