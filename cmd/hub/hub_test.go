@@ -80,7 +80,7 @@ func TestUsageErrorsAre2AndOnStderr(t *testing.T) {
 	for _, args := range []string{
 		"--nosuch", "-e toolong", "attach", "attach a b", "a b", "new", "new a b", "new -e novalue a", "new --size 24 a",
 		"send a", "send a \\q", "size a", "size a big", "signal a", "kill", "wait", "rm", "read", "read a@b", "read a@-x",
-		"write", "tee", "tee a b", "tee -q 0 a", "tee -- ls", "watch", "watch a b", "watch -n -1 a", "watch -n x a", "ls x", "ls --nosuch", "serve x", "serve -q none", "serve -a gopher://x", "version x",
+		"write", "pipe", "pipe a", "pipe a b c", "pipe a@1 b", "pipe -d", "pipe -d x", "unpipe", "unpipe x", "ls --json --graph", "tee", "tee a b", "tee -q 0 a", "tee -- ls", "watch", "watch a b", "watch -n -1 a", "watch -n x a", "ls x", "ls --nosuch", "serve x", "serve -q none", "serve -a gopher://x", "version x",
 		"-s tcp!x ls", "-s a/b ls", "--history -2 a",
 	} {
 		code, stdout, stderr := hub(t, strings.Fields(args)...)
@@ -135,10 +135,10 @@ func TestWithoutAServer(t *testing.T) {
 		t.Errorf("ls: exit %d, %q, %q", code, stdout, stderr)
 	}
 	code, stdout, _ = hub(t, "ls", "--json")
-	if code != 0 || strings.Join(strings.Fields(stdout), "") != `{"shells":[],"hubs":[]}` {
+	if code != 0 || strings.Join(strings.Fields(stdout), "") != `{"shells":[],"hubs":[],"pipes":[]}` {
 		t.Errorf("ls --json: exit %d, %q", code, stdout)
 	}
-	for _, args := range []string{"attach x", "read x", "watch x", "send x y", "kill x", "wait x", "rm x", "ctl", "ctl fear", "signal x INT", "size x 1x1"} {
+	for _, args := range []string{"attach x", "read x", "watch x", "pipe x y", "unpipe 1", "send x y", "kill x", "wait x", "rm x", "ctl", "ctl fear", "signal x INT", "size x 1x1"} {
 		code, stdout, stderr := hub(t, strings.Fields(args)...)
 		if code != 125 || stdout != "" || !strings.HasPrefix(stderr, "hub: no server default is running\nhub: hint: ") {
 			t.Errorf("hub %s: exit %d, %q, %q", args, code, stdout, stderr)

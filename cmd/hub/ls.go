@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,19 +18,31 @@ import (
 )
 
 func (a *app) lsCmd() *cobra.Command {
-	var asJSON bool
+	var asJSON, asGraph bool
 	cmd := &cobra.Command{
-		Use:   "ls [--json]",
+		Use:   "ls [--json | --graph]",
 		Short: "list shells and hubs",
 		Long: `List the shells of a server, and the hubs that belong to no shell: name, state
 or mode, or "ended" with the status of who wrote it, size of the terminal or bytes retained, clients or readers, since when
-the shell runs or when the hub was written last, and the command.
+the shell runs or when the hub was written last, and the command. The pipes
+between hubs follow, if there are any.
+
+With --graph it is a drawing for dot(1): hubs with what they retain and get a
+second, shells as boxes, pipes as arrows with their commands and their gain, the
+bytes that come out for each that goes in. What is part of a loop is coloured.
+"hub ls --graph | dot -Tsvg" makes a picture of it.
 
 If this user's server does not run there is nothing to list: standard error says
 so, and the exit status is 0.`,
 		Args:              a.atMost(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case asGraph && asJSON:
+				return &usageError{usagef("--json and --graph are two things"), helpFor(cmd)}
+			case asGraph:
+				return a.graph(cmd.Context())
+			}
 			st, err := a.status(cmd.Context())
 			if err != nil {
 				return err
@@ -40,6 +53,7 @@ so, and the exit status is 0.`,
 			return writeTable(a.stdout, st, time.Now())
 		},
 	}
+	cmd.Flags().BoolVar(&asGraph, "graph", false, "draw hubs, shells and pipes, for dot(1)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs: all there is to know, and the hubs of shells too")
 	return cmd
 }
@@ -65,6 +79,9 @@ func writeJSON(w io.Writer, st server.Status) error {
 	}
 	if st.Hubs == nil {
 		st.Hubs = []server.Hub{}
+	}
+	if st.Pipes == nil {
+		st.Pipes = []server.Pipe{}
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -107,7 +124,35 @@ func writeTable(w io.Writer, st server.Status, now time.Time) error {
 		title()
 		row(h.Name, hubState(h), amount(h.Next-h.First), fmt.Sprint(h.Readers), when(h.Since, now), "-")
 	}
+	if len(st.Pipes) > 0 {
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		if header {
+			fmt.Fprintln(w)
+		}
+		row("PIPE", "FROM", "TO", "STATE", "IN", "OUT", "COMMAND")
+	}
+	for _, p := range st.Pipes {
+		row(fmt.Sprint(p.ID), p.From, p.To, pipeState(p), amount(p.In), amount(p.Out), cmp.Or(p.Command, "-"))
+	}
 	return t.Flush()
+}
+
+// pipeState says what a pipe is doing; of one that has ended why, and the last
+// words of its command; and what it has missed.
+func pipeState(p server.Pipe) string {
+	s := p.State
+	if p.Ended() {
+		s = strings.TrimSpace(s + " " + p.End)
+		if p.Said != "" {
+			s += ": " + p.Said
+		}
+	}
+	if p.Lost > 0 {
+		s += fmt.Sprintf(", missed %d bytes", p.Lost)
+	}
+	return s
 }
 
 // hubState says the modes of a hub that flows, and how one ended that does not:

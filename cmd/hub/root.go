@@ -34,7 +34,7 @@ Shells
   attach [-r] [-x] NAME     attach; -r only watches, -x detaches the others
   new [-d DIR] [-e K=V]... [--size RxC] [--pipe] NAME [-- CMD ARG...]
                             start a shell, do not attach
-  ls [--json]               list shells and hubs
+  ls [--json | --graph]     list shells, hubs and pipes, or draw them
   send NAME TEXT...         type into a shell; \n, \x03 as in Go
   size NAME RxC             set the size of its terminal
   signal NAME SIG           signal what runs in its foreground
@@ -49,6 +49,9 @@ Hubs
                             exit status of who wrote it
   read HUB[@POS]            the hub on stdout until it ends; HUB@end, HUB@-N
   write HUB                 stdin into the hub, which is made if need be
+  pipe [-e] FROM [-- CMD ARG... --] TO
+                            carry one hub into another, on the server
+  unpipe ID                 end a pipe
 
 Server
   ctl [WORD...]             a line for /ctl; without words, print it
@@ -140,7 +143,7 @@ func (a *app) root() *cobra.Command {
 	o.flags(root)
 	root.AddCommand(
 		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
-		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.versionCmd(),
+		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.versionCmd(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // -- CMD ARG... ends the line

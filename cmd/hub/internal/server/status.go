@@ -56,6 +56,7 @@ func (h Hub) Ended() bool { return h.Is("ended") }
 type Status struct {
 	Shells []Shell `json:"shells"`
 	Hubs   []Hub   `json:"hubs"`
+	Pipes  []Pipe  `json:"pipes"`
 }
 
 // Status reads /status.
@@ -207,6 +208,12 @@ func parseStatus(data []byte) (Status, error) {
 				return st, err
 			}
 			st.Shells = append(st.Shells, sh)
+		case "pipe":
+			p, err := parsePipe(f[1:])
+			if err != nil {
+				return st, err
+			}
+			st.Pipes = append(st.Pipes, p)
 		}
 	}
 	slices.SortFunc(st.Hubs, func(a, b Hub) int { return strings.Compare(a.Name, b.Name) })
