@@ -27,6 +27,7 @@ type call struct {
 	dst, buf, data []byte
 
 	pipe    *PipeWriter // whom to tell instead of done
+	off     int64       // for pipe: where the write began
 	unheard bool        // nobody waits
 
 	err    error         // why there is no reply

@@ -48,6 +48,10 @@ func (c *Conn) newFile(path string, fid uint32, qid wire.Qid, iounit uint32) *Fi
 // Path returns the path with which the file was opened.
 func (f *File) Path() string { return f.path }
 
+// Unit returns how many bytes fit into one message: a write of no more than
+// these goes whole.
+func (f *File) Unit() int { return f.unit }
+
 // Offset returns the offset of the next sequential read or write.
 func (f *File) Offset() int64 {
 	f.mu.Lock()

@@ -11,8 +11,9 @@ import (
 // A PipeWriter writes to a File without waiting for the answers, so that a
 // stream of small writes flows however far away the server is. It is a Sink.
 type PipeWriter struct {
-	f     *File
-	depth chan struct{} // a value for each write under way
+	f        *File
+	depth    chan struct{}          // a value for each write under way
+	answered func(off int64, n int) // may be nil
 
 	mu    sync.Mutex
 	err   error         // guarded by mu: the first
@@ -26,6 +27,14 @@ type PipeWriter struct {
 func (f *File) Writer(depth int) *PipeWriter {
 	return &PipeWriter{f: f, depth: make(chan struct{}, f.c.depth(depth))}
 }
+
+// Answered sets a function that is told what the server has taken: n bytes that
+// were written at off. It is called for one message after another, before
+// Flush returns that waits for them, by the goroutine that reads the replies or
+// by the caller of WriteContext: it must not wait. Set it before the first
+// write. Who keeps what was not answered yet can write it again, at the same
+// offsets, through another connection.
+func (w *PipeWriter) Answered(f func(off int64, n int)) { w.answered = f }
 
 // WriteContext sends p, waiting only if depth writes are under way already,
 // or if p is larger than any write that this server has taken whole. It
@@ -44,8 +53,10 @@ func (w *PipeWriter) WriteContext(ctx context.Context, p []byte) (n int, err err
 			if err := w.Flush(ctx); err != nil {
 				return n, err
 			}
-			m, err := f.write(ctx, b, uint64(f.Offset()))
+			off := f.Offset()
+			m, err := f.write(ctx, b, uint64(off))
 			f.advance(m)
+			w.tell(off, m)
 			n += m
 			if err != nil {
 				if err != ctx.Err() {
@@ -63,7 +74,7 @@ func (w *PipeWriter) WriteContext(ctx context.Context, p []byte) (n int, err err
 			return n, err
 		}
 		cl := f.newWrite(uint64(f.Offset()), b)
-		cl.pipe = w
+		cl.pipe, cl.off = w, f.Offset()
 		f.advance(len(b))
 		n += len(b)
 		f.c.send(context.Background(), cl)
@@ -117,11 +128,21 @@ func (w *PipeWriter) stick(err error) {
 	}
 }
 
+// tell says what the server has taken to whoever asked for it.
+func (w *PipeWriter) tell(off int64, n int) {
+	if w.answered != nil && n > 0 {
+		w.answered(off, n)
+	}
+}
+
 // written is told of each write that has ended, by whoever finishes calls.
 func (w *PipeWriter) written(cl *call) {
 	err := cl.err
-	if err == nil && int(cl.m.Count) < cl.most {
-		err = io.ErrShortWrite
+	if err == nil {
+		w.tell(cl.off, int(cl.m.Count))
+		if int(cl.m.Count) < cl.most {
+			err = io.ErrShortWrite
+		}
 	}
 	w.f.c.freeCall(cl)
 	if err != nil {

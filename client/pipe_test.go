@@ -282,3 +282,39 @@ func TestPipeWriterWaitsEndWithTheirContext(t *testing.T) {
 		}
 	})
 }
+
+// TestPipeWriterTellsWhatWasTaken, and nothing of what was refused: who keeps
+// the rest can write it again.
+func TestPipeWriterTellsWhatWasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := dial(t)
+		f := s.open(c, client.OWRITE)
+		f.SetOffset(100)
+		w := f.Writer(3)
+		var told []string
+		w.Answered(func(off int64, n int) { told = append(told, fmt.Sprintf("%d+%d", off, n)) })
+		wrote := async(func() result { return write(t.Context(), w, "abc") })
+		s.reply(s.want(wire.Twrite), wire.Msg{Count: 1}) // in part: the rest comes next
+		if m := s.want(wire.Twrite); m.Offset != 101 || string(m.Data) != "bc" {
+			t.Errorf("%v", &m)
+		} else {
+			s.reply(m, wire.Msg{Count: 2})
+		}
+		<-wrote
+		var ms []wire.Msg
+		for _, p := range []string{"de", "fg", "hi"} {
+			wrote = async(func() result { return write(t.Context(), w, p) })
+			ms = append(ms, s.want(wire.Twrite))
+			<-wrote
+		}
+		s.reply(ms[0], wire.Msg{Count: 2})
+		s.reply(ms[1], wire.Msg{Type: wire.Rerror, Ename: "gap: x ends at 3"})
+		s.reply(ms[2], wire.Msg{Count: 2})
+		if err := w.Flush(t.Context()); err == nil {
+			t.Error("the refusal is not said")
+		}
+		if got := strings.Join(told, " "); got != "100+3 103+2 107+2" {
+			t.Errorf("told %q", got)
+		}
+	})
+}
