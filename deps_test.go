@@ -52,8 +52,9 @@ var layers = map[string][]string{
 	"cmd/hubfs":       {"internal/daemon", "transport", "hub"},
 	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/graph"},
 
-	// Tests only: the server under random load, and the programs, driven as a
-	// user drives them.
+	// Tests only: a server in the test's own process, the server under random
+	// load, and the programs, driven as a user drives them.
+	"cmd/hub/internal/servertest": {"cmd/hub", "client", "hubfs", "p9", "transport"},
 	"internal/soak": {},
 	"e2e":           {},
 }
@@ -78,9 +79,10 @@ var thirdParty = map[string]struct {
 		"commands, help and completion of the client"},
 	"golang.org/x/term": {[]string{"cmd/hub"},
 		"raw mode of the user's terminal"},
-	"golang.org/x/sys": {[]string{"shellctl", "transport"},
+	"golang.org/x/sys": {[]string{"shellctl", "transport", "cmd/hub"},
 		"the system calls that the standard library leaves out: the foreground " +
-			"process group of a terminal (shellctl), a peer's credentials (transport)"},
+			"process group of a terminal (shellctl), a peer's credentials (transport), " +
+			"the modes of a terminal whose output stays as it is, and the size of a pipe (cmd/hub)"},
 }
 
 // testOnly holds what tests may import besides.

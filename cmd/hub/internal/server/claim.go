@@ -67,10 +67,10 @@ func (s *Server) claimOld(ctx context.Context, name string) (*client.File, error
 // that its producer wrote.
 const incomplete = "incomplete"
 
-// End ends a hub with the status of its producer. complete says whether the
-// hub has got all that the producer wrote.
-func (s *Server) End(ctx context.Context, name string, st shellctl.Status, complete bool) error {
-	words := []string{"end", name, st.String()}
+// End ends a hub with the status of its producer, as shellctl.Status says it.
+// complete says whether the hub has got all that the producer wrote.
+func (s *Server) End(ctx context.Context, name, status string, complete bool) error {
+	words := []string{"end", name, status}
 	if !complete {
 		words = append(words, incomplete)
 	}

@@ -42,6 +42,28 @@ type Hub struct {
 	Lost    int64     `json:"lost"`          // bytes that readers were overtaken by
 	End     string    `json:"end,omitempty"` // the status with which it ended, if any
 	Since   time.Time `json:"since,omitzero"`
+	Spool   *Spool    `json:"spool,omitempty"` // where its history is kept; nil: in memory
+}
+
+// A Spool is a hub's history on the server's disk.
+type Spool struct {
+	Dir   string        `json:"dir"`
+	Bytes int64         `json:"bytes"`
+	Sync  string        `json:"sync"`           // always, second, never
+	Keep  int64         `json:"keep,omitempty"` // bytes kept at most; 0: all
+	Age   time.Duration `json:"age,omitempty"`  // how long they are kept; 0: for ever
+}
+
+// A Reader is one who has a hub open for reading.
+type Reader struct {
+	Hub     string        `json:"hub"`
+	User    string        `json:"user"`
+	Addr    string        `json:"addr"`
+	Offset  int64         `json:"offset"`
+	Lost    int64         `json:"lost"`
+	ID      string        `json:"id,omitempty"`      // for hub ctl drop
+	Slowest bool          `json:"slowest,omitempty"` // the writers of a hub in fear wait for it,
+	Stalls  time.Duration `json:"stalls,omitempty"`  // and have done so for so long
 }
 
 // Is reports whether word is one of the words of the hub's mode.
@@ -54,9 +76,20 @@ func (h Hub) Ended() bool { return h.Is("ended") }
 
 // A Status is what is there on a server, by name.
 type Status struct {
-	Shells []Shell `json:"shells"`
-	Hubs   []Hub   `json:"hubs"`
-	Pipes  []Pipe  `json:"pipes"`
+	Shells  []Shell  `json:"shells"`
+	Hubs    []Hub    `json:"hubs"`
+	Pipes   []Pipe   `json:"pipes"`
+	Readers []Reader `json:"-"` // in no order
+	Run     string   `json:"-"` // tells this run of the server from all others; "": it does not say
+}
+
+// Hub returns the hub called name, and whether there is one.
+func (st Status) Hub(name string) (Hub, bool) {
+	i, ok := slices.BinarySearchFunc(st.Hubs, name, func(h Hub, name string) int { return strings.Compare(h.Name, name) })
+	if !ok {
+		return Hub{}, false
+	}
+	return st.Hubs[i], true
 }
 
 // Status reads /status.
@@ -157,11 +190,8 @@ func (s *Server) Hub(ctx context.Context, name string) (Hub, bool, error) {
 	if err != nil {
 		return Hub{}, false, err
 	}
-	i := slices.IndexFunc(st.Hubs, func(h Hub) bool { return h.Name == name })
-	if i < 0 {
-		return Hub{}, false, nil
-	}
-	return st.Hubs[i], true, nil
+	h, ok := st.Hub(name)
+	return h, ok, nil
 }
 
 // Output returns the name of the hub that name is for one who watches: the hub
@@ -190,6 +220,7 @@ func (st Status) output(name string) (hub string, ok bool) {
 // parseStatus reads the lines of /status; those of other things are skipped.
 func parseStatus(data []byte) (Status, error) {
 	var st Status
+	spools := map[string]*Spool{}
 	for line := range bytes.Lines(data) {
 		f := splitFields(strings.TrimSuffix(string(line), "\n"))
 		if len(f) == 0 {
@@ -214,7 +245,26 @@ func parseStatus(data []byte) (Status, error) {
 				return st, err
 			}
 			st.Pipes = append(st.Pipes, p)
+		case "reader":
+			r, err := parseReader(f[1:])
+			if err != nil {
+				return st, err
+			}
+			st.Readers = append(st.Readers, r)
+		case "spool":
+			name, sp, err := parseSpool(f[1:])
+			if err != nil {
+				return st, err
+			}
+			spools[name] = sp
+		case "server": // NAME PID STARTED
+			if len(f) > 3 {
+				st.Run = f[2] + " " + f[3]
+			}
 		}
+	}
+	for i := range st.Hubs {
+		st.Hubs[i].Spool = spools[st.Hubs[i].Name]
 	}
 	slices.SortFunc(st.Hubs, func(a, b Hub) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(st.Shells, func(a, b Shell) int { return strings.Compare(a.Name, b.Name) })
@@ -250,6 +300,42 @@ func parseHub(f []string) (Hub, error) {
 		h.End = f[8]
 	}
 	return h, nil
+}
+
+// parseReader reads HUB USER ADDR OFFSET LOST [ID [slowest SECONDS]]. More
+// fields may come.
+func parseReader(f []string) (Reader, error) {
+	if len(f) < 5 {
+		return Reader{}, fmt.Errorf("status of a reader: expected 5 fields, not %q", f)
+	}
+	n, err := numbers(f[3:5])
+	if err != nil {
+		return Reader{}, fmt.Errorf("status of a reader of %s: %w", f[0], err)
+	}
+	r := Reader{Hub: f[0], User: f[1], Addr: f[2], Offset: n[0], Lost: n[1]}
+	if len(f) > 5 {
+		r.ID = f[5]
+	}
+	if len(f) > 7 && f[6] == "slowest" {
+		sec, err := strconv.ParseFloat(f[7], 64)
+		if err != nil {
+			return r, fmt.Errorf("status of a reader of %s: %q is no number", f[0], f[7])
+		}
+		r.Slowest, r.Stalls = true, time.Duration(sec*float64(time.Second))
+	}
+	return r, nil
+}
+
+// parseSpool reads HUB DIR BYTES SYNC KEEP AGE. More fields may come.
+func parseSpool(f []string) (hub string, s *Spool, err error) {
+	if len(f) < 6 {
+		return "", nil, fmt.Errorf("status of a spool: expected 6 fields, not %q", f)
+	}
+	n, err := numbers([]string{f[2], f[4], f[5]})
+	if err != nil {
+		return "", nil, fmt.Errorf("status of the spool of %s: %w", f[0], err)
+	}
+	return f[0], &Spool{Dir: f[1], Bytes: n[0], Sync: f[3], Keep: n[1], Age: time.Duration(n[2]) * time.Second}, nil
 }
 
 func numbers(f []string) ([]int64, error) {
