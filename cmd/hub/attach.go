@@ -21,8 +21,26 @@ type attachOptions struct {
 
 // escape adds the flag for the prefix key, which attach has from its parent
 // as well as by itself.
-func (o *attachOptions) escape(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&o.key, "escape", "e", o.key, "the prefix `KEY`: ^A, C-a, or none; else $HUB_ESCAPE, else ^\\")
+func (o *attachOptions) escape(cmd *cobra.Command) { escapeFlag(cmd, &o.key) }
+
+func escapeFlag(cmd *cobra.Command, key *string) {
+	cmd.Flags().StringVarP(key, "escape", "e", *key, "the prefix `KEY`: ^A, C-a, or none; else $HUB_ESCAPE, else ^\\")
+}
+
+// prefixKey is the prefix key that key says, which is that of the flag: else
+// that of the environment, else the default.
+func prefixKey(key string) (session.Prefix, error) {
+	if key == "" {
+		key = os.Getenv("HUB_ESCAPE")
+	}
+	if key == "" {
+		return session.DefaultPrefix, nil
+	}
+	prefix, err := session.ParsePrefix(key)
+	if err != nil {
+		return 0, &usageError{err: fmt.Errorf("prefix key: %w", err), hint: "-e and $HUB_ESCAPE say which"}
+	}
+	return prefix, nil
 }
 
 func (o *attachOptions) flags(cmd *cobra.Command) {
@@ -59,16 +77,9 @@ When the shell ends, hub leaves with its exit status; when we detach, with 0.`,
 // attach is a session in the shell called name, which is started if need be
 // and start is set.
 func (a *app) attach(ctx context.Context, name string, o attachOptions, start bool) error {
-	key := o.key
-	if key == "" {
-		key = os.Getenv("HUB_ESCAPE")
-	}
-	prefix := session.DefaultPrefix
-	if key != "" {
-		var err error
-		if prefix, err = session.ParsePrefix(key); err != nil {
-			return &usageError{err: fmt.Errorf("prefix key: %w", err), hint: "-e and $HUB_ESCAPE say which"}
-		}
+	prefix, err := prefixKey(o.key)
+	if err != nil {
+		return err
 	}
 	if o.history < -1 {
 		return usagef("--history %d: expected a number of lines, 0 or -1", o.history)
