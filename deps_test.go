@@ -55,8 +55,8 @@ var layers = map[string][]string{
 	// Tests only: a server in the test's own process, the server under random
 	// load, and the programs, driven as a user drives them.
 	"cmd/hub/internal/servertest": {"cmd/hub", "client", "hubfs", "p9", "transport"},
-	"internal/soak": {},
-	"e2e":           {},
+	"internal/soak":               {},
+	"e2e":                         {},
 }
 
 // thirdParty says which package may import which foreign module, and why we

@@ -2,20 +2,20 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"hubfs/client"
+	"hubfs/cmd/hub/internal/feed"
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/cmd/hub/internal/session"
 	"hubfs/internal/daemon"
@@ -30,22 +30,44 @@ const (
 	teePatience = 10 * time.Second
 )
 
+// teeOptions are the flags of hub tee.
+type teeOptions struct {
+	size     daemon.Bytes
+	spool    bool
+	fear     bool
+	wait     bool
+	patience time.Duration
+	retry    time.Duration
+	json     bool
+	keys     bool
+	key      string // the prefix
+}
+
 func (a *app) teeCmd() *cobra.Command {
-	var size daemon.Bytes
-	var wait bool
+	var o teeOptions
 	cmd := &cobra.Command{
-		Use:   "tee [-q BYTES] [--wait] NAME [-- CMD ARG...]",
+		Use:   "tee [-q BYTES] [--spool] [--fear] [--wait] [--json] NAME [-- CMD ARG...]",
 		Short: "stdin, or a command's output, to stdout and into a hub",
 		Long: `Copy standard input to standard output and into hub NAME; or run CMD here, its
 output and error output copied to ours and both into the hub. Any number of
 "hub watch NAME" follow, from the start or late.
 
 The hub is made if there is none, and a new one takes the place of one that has
-ended. At the end it ends with CMD's exit status, which is also ours.
+ended. At the end it ends with CMD's exit status, which is also ours. With
+--spool its whole history is kept on the server's disk, and outlives the server.
 
-The server never slows the output: if it does not keep up, or goes away, that is
-said once and the output goes on here alone. With --wait the output waits for
-the slowest watcher instead, until a signal comes.`,
+The output never waits, unless that is asked for. Up to 64 MiB wait for a server
+that is slow or lost; a lost one is tried again, and if it comes back with the
+hub, the hub goes on at the very byte. Beyond that one line says that the output
+goes on here alone. With --wait the output waits for the server instead, and
+with --fear for the slowest of those who watch, who then miss nothing; who it is
+is said after 5 s. --patience drops a watcher that holds the output up for so
+long without taking a byte. A signal ends the waiting.
+
+Signal USR1 asks who watches, and how much there is; it is said on standard
+error, with --json in a line of JSON. With --keys the prefix key and s do the
+same (see -e): not unless asked, because then keys are taken from the terminal,
+and no CMD that asks for a password, as sudo does, would get them.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			n := len(args)
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
@@ -54,15 +76,34 @@ the slowest watcher instead, until a signal comes.`,
 			if n != 1 {
 				return &usageError{usagef("%s: expected the NAME of the hub, and -- before a command", cmd.CommandPath()), helpFor(cmd)}
 			}
+			for name, d := range map[string]time.Duration{"patience": o.patience, "retry": o.retry} {
+				if cmd.Flags().Changed(name) && (d < 0 || d == 0 && name == "patience") {
+					return &usageError{usagef("--%s %v: expected a time, as 30s or 5m", name, d), helpFor(cmd)}
+				}
+			}
+			if o.patience > 0 && !o.fear {
+				return &usageError{usagef("--patience is for a hub whose writer waits: with --fear"), helpFor(cmd)}
+			}
 			return nil
 		},
 		ValidArgsFunction: a.completeHubs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.tee(cmd.Context(), args[0], args[1:], int64(size), wait)
+			if !cmd.Flags().Changed("retry") {
+				o.retry = -1
+			}
+			return a.tee(cmd.Context(), args[0], args[1:], o)
 		},
 	}
-	cmd.Flags().VarP(&size, "size", "q", "what the hub retains, in `BYTES`")
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the slowest watcher, who so misses nothing")
+	f := cmd.Flags()
+	f.VarP(&o.size, "size", "q", "what the hub retains, in `BYTES`")
+	f.BoolVar(&o.spool, "spool", false, "keep the hub's whole history on the server's disk")
+	f.BoolVar(&o.fear, "fear", false, "wait for the slowest watcher, who so misses nothing")
+	f.BoolVar(&o.wait, "wait", false, "wait for a server that is slow or lost")
+	f.DurationVar(&o.patience, "patience", 0, "with --fear: drop a watcher that takes nothing for this `TIME`")
+	f.DurationVar(&o.retry, "retry", 0, "how long to try a lost server, a `TIME`; 0: not at all; else as long as the job runs")
+	f.BoolVar(&o.json, "json", false, "what is said about the hub as lines of JSON")
+	f.BoolVar(&o.keys, "keys", false, "take the prefix key from the terminal")
+	escapeFlag(cmd, &o.key)
 	return cmd
 }
 
@@ -77,32 +118,38 @@ func cannotRun(name string, err error) error {
 // A tee is one run of hub tee.
 type tee struct {
 	app  *app
-	srv  *server.Server
 	name string
-	feed *feed
+	json bool
+	feed *feed.Feed
 }
 
 // tee does all that can fail before it runs or reads anything: from then on the
 // job goes on whatever happens to the server.
-func (a *app) tee(ctx context.Context, name string, argv []string, size int64, wait bool) error {
+func (a *app) tee(ctx context.Context, name string, argv []string, o teeOptions) error {
 	if len(argv) > 0 {
 		if _, err := exec.LookPath(argv[0]); err != nil {
 			return cannotRun(argv[0], err)
 		}
 	}
+	prefix := session.NoPrefix
+	if o.keys {
+		var err error
+		if prefix, err = prefixKey(o.key); err != nil {
+			return err
+		}
+	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	soon, cancel := context.WithTimeout(ctx, teePatience)
-	defer cancel()
-	srv, err := a.connect(soon, true)
-	if err != nil {
+	t := &tee{app: a, name: name, json: o.json}
+	if err := t.begin(ctx, o); err != nil {
 		return cause(ctx, err)
 	}
-	defer srv.Close()
-	t := &tee{app: a, srv: srv, name: name}
-	if err := t.begin(soon, size, wait); err != nil {
-		return cause(ctx, err)
-	}
+	watching, end := context.WithCancel(context.WithoutCancel(ctx))
+	who := &audience{app: a, json: o.json, hubs: []string{name}, server: t.feed.Server}
+	who.onSignals(watching)
+	keys := who.onKeys(watching, prefix, nil)
+	defer keys.Wait()
+	defer end()
 
 	// Who reads our output may leave. Then writing is to fail, and not to end
 	// us before the hub has its end. The commands that we run know nothing of
@@ -112,12 +159,13 @@ func (a *app) tee(ctx context.Context, name string, argv []string, size int64, w
 	defer signal.Stop(pipe)
 
 	var st shellctl.Status
+	var err error
 	if len(argv) > 0 {
 		st, err = t.run(argv)
 	} else {
 		st, err = t.copyStdin(ctx)
 	}
-	t.end(st)
+	t.feed.Finish(st.String()) // what it lacks has been said
 	if err == nil && st.ExitCode() != 0 {
 		return statusError(st.ExitCode())
 	}
@@ -125,186 +173,116 @@ func (a *app) tee(ctx context.Context, name string, argv []string, size int64, w
 }
 
 // begin makes the hub and the way to it.
-func (t *tee) begin(ctx context.Context, size int64, wait bool) error {
-	f, err := t.srv.Claim(ctx, t.name)
+func (t *tee) begin(ctx context.Context, o teeOptions) error {
+	ctx, cancel := context.WithTimeout(ctx, teePatience)
+	defer cancel()
+	srv, err := t.app.connect(ctx, true)
 	if err != nil {
 		return err
 	}
-	if size > 0 {
-		if err := t.srv.Ctl(ctx, "size", t.name, strconv.FormatInt(size, 10)); err != nil {
-			return err
-		}
+	if err := t.claim(ctx, srv, o); err != nil {
+		srv.Close()
+		return err
 	}
-	if wait {
-		if err := t.srv.Ctl(ctx, "fear", t.name); err != nil {
-			return err
-		}
-	}
-	t.feed = &feed{
-		w:        f.Writer(writesAhead),
-		limit:    teeBacklog,
-		patience: teePatience,
-		lost:     t.srv.Done(),
-		why:      t.srv.Err,
-		cut:      func() { t.srv.Close() },
-		say:      t.alone,
-		done:     make(chan struct{}),
-		wait:     wait,
-	}
-	go t.feed.run() // until end has finished it, or the server takes no more
 	return nil
 }
 
-// alone says that the hub does not get all, and why: when the job is over, or
-// before.
-func (t *tee) alone(err error, over bool) {
-	if errors.Is(err, client.ErrLost) {
-		err = errors.New("server lost")
+func (t *tee) claim(ctx context.Context, srv *server.Server, o teeOptions) error {
+	claimed, err := srv.Claim(ctx, t.name)
+	if err != nil {
+		return err
 	}
-	what := "output goes on here alone"
-	if over {
-		what = "hub " + t.name + " lacks the end of the output"
+	var words [][]string
+	if o.size > 0 {
+		words = append(words, []string{"size", t.name, strconv.FormatInt(int64(o.size), 10)})
 	}
-	fmt.Fprintf(t.app.stderr, "hub: %v, %s\n", err, what)
+	if o.spool {
+		words = append(words, []string{"spool", t.name})
+	}
+	if o.fear {
+		words = append(words, []string{"fear", t.name})
+	}
+	if o.patience > 0 {
+		words = append(words, []string{"patience", t.name, strconv.FormatFloat(o.patience.Seconds(), 'f', -1, 64)})
+	}
+	for _, w := range words {
+		if err := srv.Ctl(ctx, w...); err != nil {
+			return err
+		}
+	}
+	t.feed, err = feed.Begin(ctx, srv, t.name,
+		func(ctx context.Context) (*server.Server, error) { return t.app.connect(ctx, false) },
+		feed.Config{
+			Say: t.say, Slow: t.slow,
+			Fear: o.fear, Wait: o.wait,
+			Backlog: teeBacklog, Patience: teePatience, Retry: o.retry,
+		})
+	if err != nil {
+		return err
+	}
+	// The feed has an open of its own: until then nobody else could claim it.
+	return claimed.Close()
 }
 
-// end ends the hub with the status of the job, when it has got everything.
-func (t *tee) end(st shellctl.Status) {
-	lack := t.feed.finish()
-	if errors.Is(lack, client.ErrLost) {
-		return // which has been said
+// say says what happens to the hub.
+func (t *tee) say(n feed.Note) {
+	switch n.Kind {
+	case feed.Lost:
+		t.note("lost", n.At, "server lost, trying again")
+	case feed.Back:
+		t.note("back", n.At, fmt.Sprintf("server is back, hub %s goes on at byte %d", t.name, n.At))
+	case feed.NotEnded:
+		t.note("not ended", n.At, fmt.Sprintf("end hub %s: %v", t.name, n.Err))
+	case feed.Alone:
+		err := n.Err
+		if errors.Is(err, client.ErrLost) {
+			err = errors.New("server lost")
+		}
+		what := "output goes on here alone"
+		if n.Over {
+			what = "hub " + t.name + " lacks the end of the output"
+		}
+		t.note("alone", n.At, fmt.Sprintf("%v, %s", err, what))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), teePatience)
+}
+
+// note writes a note to standard error: for people, or as a line of JSON.
+func (t *tee) note(event string, at int64, text string) {
+	if !t.json {
+		fmt.Fprintf(t.app.stderr, "hub: %s\n", text)
+		return
+	}
+	line, err := json.Marshal(struct {
+		Hub    string `json:"hub"`
+		Event  string `json:"event"`
+		Offset int64  `json:"offset,omitempty"`
+		Text   string `json:"text"`
+	}{t.name, event, at, text})
+	if err == nil { // strings and numbers: it is
+		fmt.Fprintf(t.app.stderr, "%s\n", line)
+	}
+}
+
+// slow says for whom the output waits.
+func (t *tee) slow(ctx context.Context) {
+	srv := t.feed.Server()
+	if srv == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, audiencePatience)
 	defer cancel()
-	// A server that has stopped reading heeds nothing else.
-	defer context.AfterFunc(ctx, func() { t.srv.Close() })()
-	if err := t.srv.End(ctx, t.name, st, lack == nil); err != nil {
-		fmt.Fprintf(t.app.stderr, "hub: end hub %s: %v\n", t.name, err)
-	}
-}
-
-// copy copies src to dst and into the hub.
-func (t *tee) copy(dst io.Writer, src io.Reader) error {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := src.Read(buf)
-		if n > 0 {
-			t.feed.add(buf[:n])
-			if _, err := dst.Write(buf[:n]); err != nil {
-				return &writeError{err}
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read: %w", err)
-		}
-	}
-}
-
-// A writeError says that our own output takes no more.
-type writeError struct{ err error }
-
-func (e *writeError) Error() string { return "write: " + e.err.Error() }
-func (e *writeError) Unwrap() error { return e.err }
-
-// copyStdin passes standard input on, and returns the status that the hub gets.
-func (t *tee) copyStdin(ctx context.Context) (shellctl.Status, error) {
-	copied := make(chan error, 1)
-	go func() { copied <- t.copy(t.app.stdout, t.app.stdin) }() // ends with standard input, or with this process
-	var err error
-	select {
-	case err = <-copied:
-	case <-ctx.Done():
-		t.feed.hurry()
-		err = cause(ctx, ctx.Err())
-	}
-	var sig session.SignalError
-	switch {
-	case err == nil:
-		return shellctl.Status{}, nil
-	case errors.As(err, &sig):
-		return shellctl.SignalStatus(sig.Signal), err
-	case errors.Is(err, syscall.EPIPE):
-		return shellctl.SignalStatus(syscall.SIGPIPE), nil // as tee(1) ends, without a word
-	}
-	return shellctl.Status{Code: exitError}, err
-}
-
-// run runs a command and passes its output on. It ends, as a pipe does, when
-// the command has ended and nobody has its output open any more.
-func (t *tee) run(argv []string) (shellctl.Status, error) {
-	failed := shellctl.Status{Code: exitError}
-	stdout, outW, err := os.Pipe()
+	st, err := srv.Status(ctx)
 	if err != nil {
-		return failed, err
+		return
 	}
-	defer stdout.Close()
-	defer outW.Close()
-	stderr, errW, err := os.Pipe()
-	if err != nil {
-		return failed, err
+	h, ok := st.Hub(t.name)
+	readers := readersOf(h, st.Readers)
+	if !ok || len(readers) == 0 {
+		return
 	}
-	defer stderr.Close()
-	defer errW.Close()
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = t.app.stdin, outW, errW
-
-	// A terminal sends INT and QUIT to the command too: it decides what comes
-	// of them. Those that are meant for one process are passed on.
-	signals := make(chan os.Signal, 4)
-	notify(signals, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	if err := cmd.Start(); err != nil {
-		return failed, cannotRun(argv[0], err)
+	text := "output waits for " + describe(readers[0], h)
+	if id := readers[0].ID; id != "" {
+		text += "; hub ctl drop " + id + " goes on without"
 	}
-	outW.Close()
-	errW.Close()
-
-	// These end with the output of the command, and at the latest when our
-	// ends of the pipes are closed.
-	var copies sync.WaitGroup
-	copies.Go(func() { t.copyOutput(t.app.stdout, stdout) })
-	copies.Go(func() { t.copyOutput(t.app.stderr, stderr) })
-	copied := make(chan struct{})
-	go func() { // ends with them
-		copies.Wait()
-		close(copied)
-	}()
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }() // ends with the command
-	for running := true; running || copied != nil; {
-		select {
-		case err := <-exited:
-			running = false
-			var exit *exec.ExitError
-			if err != nil && !errors.As(err, &exit) {
-				fmt.Fprintf(t.app.stderr, "hub: %s: %v\n", argv[0], err)
-			}
-		case <-copied:
-			copied = nil
-		case sig := <-signals:
-			t.feed.hurry()
-			switch {
-			case !running: // what it has left behind holds its output open
-				stdout.Close()
-				stderr.Close()
-			case sig == syscall.SIGTERM || sig == syscall.SIGHUP:
-				cmd.Process.Signal(sig) // unless it ends just now
-			}
-		}
-	}
-	return shellctl.StatusOf(cmd.ProcessState), nil
-}
-
-// copyOutput is copy of what a command writes. Where our own output takes no
-// more, the command gets to know it as it would without us: its own does not.
-func (t *tee) copyOutput(dst io.Writer, src *os.File) {
-	defer src.Close()
-	err := t.copy(dst, src)
-	var w *writeError
-	if errors.As(err, &w) && !errors.Is(err, syscall.EPIPE) {
-		fmt.Fprintf(t.app.stderr, "hub: %v\n", err)
-	}
+	t.note("waits", 0, text)
 }
