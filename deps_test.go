@@ -54,7 +54,7 @@ var layers = map[string][]string{
 
 	// Tests only: a server in the test's own process, the server under random
 	// load, and the programs, driven as a user drives them.
-	"cmd/hub/internal/servertest": {"cmd/hub", "client", "hubfs", "p9", "transport"},
+	"cmd/hub/internal/servertest": {"cmd/hub/internal/server", "client", "hubfs", "p9", "transport"},
 	"internal/soak":               {},
 	"e2e":                         {},
 }

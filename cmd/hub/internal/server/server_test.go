@@ -1,18 +1,24 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"hubfs/client"
 )
 
 func TestStatusLines(t *testing.T) {
 	st, err := parseStatus([]byte(`hub work1 10 1010 1048576 2 1 calm 0
-reader work1 ann pid:7 1010 0
+server default 4711 1700000000000000001
+reader work1 ann pid:7 1010 0 12
+reader work1 'bob b' 'tcp!1.2.3.4!5' 1000 7 13 slowest 12
+spool over /s/over 4096 second 0 3600
 hub 'ci/it''s a build' 0 0 4096 0 0 fear,frozen 12
 hub old 0 0 1 0 0 calm,ended 0
 hub over 0 0 1 0 0 calm,ended 0 'exit 3' later
@@ -42,7 +48,20 @@ something new 1 2 3
 	if st.Shells[0] != want {
 		t.Errorf("%+v, want %+v", st.Shells[0], want)
 	}
-	for _, bad := range []string{"hub work1 10\n", "hub a b c d e f g h\n", "shell work running x 1 2 3 sh\n"} {
+	readers := []Reader{
+		{Hub: "work1", User: "ann", Addr: "pid:7", Offset: 1010, ID: "12"},
+		{Hub: "work1", User: "bob b", Addr: "tcp!1.2.3.4!5", Offset: 1000, Lost: 7, ID: "13", Slowest: true, Stalls: 12 * time.Second},
+	}
+	if !slices.Equal(st.Readers, readers) {
+		t.Errorf("%+v", st.Readers)
+	}
+	if h, ok := st.Hub("over"); !ok || h.Spool == nil || *h.Spool != (Spool{Dir: "/s/over", Bytes: 4096, Sync: "second", Age: 3600}) {
+		t.Errorf("%+v", h)
+	}
+	if st.Run != "4711 1700000000000000001" {
+		t.Error(st.Run)
+	}
+	for _, bad := range []string{"reader a b c d e\n", "reader a b c 1 2 3 slowest x\n", "spool a b c d e f\n", "hub work1 10\n", "hub a b c d e f g h\n", "shell work running x 1 2 3 sh\n"} {
 		if _, err := parseStatus([]byte(bad)); err == nil {
 			t.Errorf("%q is no status", bad)
 		}
@@ -175,4 +194,70 @@ func TestEndedSaysWhatToDo(t *testing.T) {
 			t.Errorf("%v: %v", err, got)
 		}
 	}
+}
+
+func TestMoments(t *testing.T) {
+	got, err := parseMoments([]byte("0 1700000000.5\n17 1700000001.042 more\n20 1700000002\n"))
+	want := []Moment{{0, time.Unix(1700000000, 5e8)}, {17, time.Unix(1700000001, 42e6)}, {20, time.Unix(1700000002, 0)}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"1\n", "x 1\n", "1 x\n", "1 1.x\n", "1 1.-5\n", "1 1.0123456789\n"} {
+		if got, err := parseMoments([]byte(bad)); err == nil {
+			t.Errorf("%q: %v", bad, got)
+		}
+	}
+}
+
+func TestSameHub(t *testing.T) {
+	made := time.Unix(1700000000, 0)
+	a := Identity{Run: "1 5", Path: 8, Made: made}
+	disk := Identity{Run: "1 5", Path: 8, Made: made, Spooled: true}
+	for _, tt := range []struct {
+		name     string
+		was, now Identity
+		same     bool
+	}{
+		{"one run", a, a, true},
+		{"another file", a, Identity{Run: "1 5", Path: 12, Made: made}, false},
+		{"another run", a, Identity{Run: "2 5", Path: 8, Made: made}, false},
+		{"a run not known", Identity{Path: 8, Made: made}, Identity{Path: 8, Made: made}, false},
+		{"found on the disk", disk, Identity{Run: "2 6", Path: 4, Made: made, Spooled: true}, true},
+		{"made later", disk, Identity{Run: "2 6", Path: 8, Made: made.Add(time.Second), Spooled: true}, false},
+		{"not from the disk", disk, Identity{Run: "2 6", Path: 8, Made: made}, false},
+		{"another file of one run", disk, Identity{Run: "1 5", Path: 12, Made: made, Spooled: true}, false},
+	} {
+		if got := tt.was.Same(tt.now); got != tt.same {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+func TestAgainTriesOnlyWhatIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, tries := time.Now(), 0
+		err := Again(t.Context(), time.Minute, func(context.Context) error {
+			if tries++; time.Since(start) < 30*time.Second {
+				return fmt.Errorf("x: %w", client.ErrLost)
+			}
+			return nil
+		})
+		if err != nil || tries < 8 || tries > 20 {
+			t.Errorf("%v after %d tries", err, tries)
+		}
+		if err := Again(t.Context(), time.Minute, func(context.Context) error { return io.EOF }); err != io.EOF {
+			t.Error(err)
+		}
+		start = time.Now()
+		err = Again(t.Context(), time.Minute, func(ctx context.Context) error {
+			if time.Since(start) > 30*time.Second { // hangs
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return ErrUnreachable
+		})
+		if err != ErrUnreachable || time.Since(start) != time.Minute {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
 }

@@ -47,23 +47,22 @@ type Hub struct {
 
 // A Spool is a hub's history on the server's disk.
 type Spool struct {
-	Dir   string        `json:"dir"`
-	Bytes int64         `json:"bytes"`
-	Sync  string        `json:"sync"`           // always, second, never
-	Keep  int64         `json:"keep,omitempty"` // bytes kept at most; 0: all
-	Age   time.Duration `json:"age,omitempty"`  // how long they are kept; 0: for ever
+	Dir   string `json:"dir"`
+	Bytes int64  `json:"bytes"`
+	Sync  string `json:"sync"`           // always, second, never
+	Keep  int64  `json:"keep,omitempty"` // bytes kept at most; 0: all
+	Age   int64  `json:"age,omitempty"`  // seconds for which they are kept; 0: for ever
 }
 
 // A Reader is one who has a hub open for reading.
 type Reader struct {
-	Hub     string        `json:"hub"`
-	User    string        `json:"user"`
-	Addr    string        `json:"addr"`
-	Offset  int64         `json:"offset"`
-	Lost    int64         `json:"lost"`
-	ID      string        `json:"id,omitempty"`      // for hub ctl drop
-	Slowest bool          `json:"slowest,omitempty"` // the writers of a hub in fear wait for it,
-	Stalls  time.Duration `json:"stalls,omitempty"`  // and have done so for so long
+	Hub        string
+	User, Addr string
+	Offset     int64
+	Lost       int64
+	ID         string        // for the word drop of /ctl
+	Slowest    bool          // the writers of a hub in fear wait for it,
+	Stalls     time.Duration // and have done so for so long
 }
 
 // Is reports whether word is one of the words of the hub's mode.
@@ -335,7 +334,7 @@ func parseSpool(f []string) (hub string, s *Spool, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("status of the spool of %s: %w", f[0], err)
 	}
-	return f[0], &Spool{Dir: f[1], Bytes: n[0], Sync: f[3], Keep: n[1], Age: time.Duration(n[2]) * time.Second}, nil
+	return f[0], &Spool{Dir: f[1], Bytes: n[0], Sync: f[3], Keep: n[1], Age: n[2]}, nil
 }
 
 func numbers(f []string) ([]int64, error) {
