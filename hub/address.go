@@ -21,8 +21,8 @@ func (h *Hub) sameLocked(data []byte, at, same int64) (int64, error) {
 	there := min(int64(len(data)), h.next-at)
 	for {
 		same = max(same, min(h.first-at, there))
-		if same == there {
-			return same, nil
+		if same >= there {
+			return there, nil
 		}
 		pieces, _, err := h.piecesLocked(nil, at+same, int(there-same))
 		switch {

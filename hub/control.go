@@ -55,6 +55,7 @@ func (h *Hub) Melt() {
 		if h.frozen {
 			h.frozen = false
 			h.waitingReaders.wakeUpTo(everybody, ws)
+			h.loading.wakeUpTo(everybody, ws) // perhaps for another byte now
 		}
 	})
 }

@@ -245,6 +245,7 @@ func (h *Hub) Close() error {
 // of the hub's ways.
 func (h *Hub) settleLocked(ws *wakes) {
 	h.trimLocked()
+	h.loading.wakeUpTo(h.first-1, ws) // what they wait for is gone
 	h.turnLocked(ws)
 }
 

@@ -18,6 +18,12 @@ type model struct {
 	lostByClosed                      int64
 	delivered, reads, writes          int64
 	budgetMax, budgetOthers           int64
+
+	// Of a hub that is or was spooled. What is before resident has to be
+	// fetched, as far as it is in a store.
+	spooled, old, broken   bool
+	base, stable, resident int64
+	fails                  int
 }
 
 type modelReader struct {
@@ -27,9 +33,15 @@ type modelReader struct {
 	counts    bool
 	marks     []int64
 	parked    bool
+	asFile    bool // see Reader
 }
 
-type modelWriter struct{ addressed bool }
+type modelWriter struct {
+	addressed bool
+	same      int64 // see waiter
+	taken     int   // see Writer
+	end       int64
+}
 
 // What came of an operation, on the Hub or on the model.
 type result struct {
@@ -45,6 +57,35 @@ func (r result) String() string {
 
 func (m *model) next() int64 { return int64(len(m.all)) }
 
+// inStore returns where the bytes end that are in a store, not in memory.
+func (m *model) inStore() int64 {
+	switch {
+	case m.spooled:
+		return m.next()
+	case m.old:
+		return m.base
+	}
+	return 0
+}
+
+// charged returns where the bytes begin that the budget is charged with.
+func (m *model) charged() int64 { return max(m.first, m.inStore(), m.base) }
+
+// loads reports whether the byte at off has to be fetched.
+func (m *model) loads(off int64) bool { return off < min(m.resident, m.inStore()) }
+
+// startAt moves the start of the stream.
+func (m *model) startAt(off int64) {
+	m.first = off
+	m.old = m.old && off < m.base
+}
+
+// fall takes the hub to memory.
+func (m *model) fall() {
+	m.spooled, m.old, m.base = false, true, m.next()
+	m.startAt(m.first)
+}
+
 // slowest returns where the slowest reader that counts stands.
 func (m *model) slowest() (pos int64, any bool) {
 	for _, r := range m.readers {
@@ -57,8 +98,14 @@ func (m *model) slowest() (pos int64, any bool) {
 
 // keepFrom returns where the hub starts if it ends at next.
 func (m *model) keepFrom(next int64) int64 {
+	if m.spooled {
+		return m.first
+	}
 	slowest, any := m.slowest()
 	keep := next - m.size
+	if m.old && next-m.base <= m.size {
+		keep = m.first
+	}
 	if any && m.fear {
 		keep = min(keep, slowest)
 	}
@@ -73,7 +120,7 @@ func (m *model) keepFrom(next int64) int64 {
 
 func (m *model) trim() {
 	if !m.frozen {
-		m.first = m.keepFrom(m.next())
+		m.startAt(m.keepFrom(m.next()))
 	}
 }
 
@@ -109,17 +156,23 @@ func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
 		copyOfM, copyOfR := *m, *r
 		return copyOfM.read(&copyOfR, off, max, false)
 	}
-	if m.frozen && !r.parked {
+	if m.frozen && (!r.parked || r.asFile) {
 		at := m.first + off
 		if r.addressed {
 			if at = off; at < m.first {
+				r.parked, r.asFile = false, false
 				return result{err: (&DiscardedError{m.first}).Error()}
 			}
 		}
 		at = min(at, m.next())
-		return m.give(m.all[at:min(m.next(), at+int64(max))])
+		if at < m.next() && m.loads(at) {
+			r.parked, r.asFile = true, true
+			return result{}
+		}
+		r.parked, r.asFile = false, false
+		return m.give(at, min(m.next(), at+int64(max)))
 	}
-	r.parked = false
+	r.parked, r.asFile = false, false
 	r.counts = true
 	defer m.trim()
 	if r.addressed {
@@ -146,14 +199,24 @@ func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
 		r.parked = !m.ended
 		return result{ready: m.ended}
 	}
-	res := m.give(m.all[r.pos:min(end, r.pos+int64(max))])
+	if m.loads(r.pos) {
+		r.parked = true
+		return result{}
+	}
+	res := m.give(r.pos, min(end, r.pos+int64(max)))
 	if !r.addressed {
 		r.pos += int64(len(res.data))
 	}
 	return res
 }
 
-func (m *model) give(data []byte) result {
+// give answers a read with the bytes from one offset to the other, or fewer: a
+// read does not go beyond a store.
+func (m *model) give(from, to int64) result {
+	if m.old && from < m.base {
+		to = min(to, m.base)
+	}
+	data := m.all[from:to]
 	if len(data) > 0 {
 		m.reads++
 		m.delivered += int64(len(data))
@@ -167,12 +230,18 @@ func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res res
 	if !dry {
 		defer func() {
 			m.queue = slices.DeleteFunc(m.queue, func(o *modelWriter) bool {
-				return o == w && (res.ready || res.err != "")
+				return o == w && (res.n > 0 || res.ready || res.err != "")
 			})
-			if !res.ready && res.err == "" && !slices.Contains(m.queue, w) {
+			if res.n == 0 && !res.ready && res.err == "" && !slices.Contains(m.queue, w) {
 				m.queue = append(m.queue, w)
 			}
+			if !slices.Contains(m.queue, w) {
+				w.same = 0
+			}
 		}()
+	}
+	if w.taken > 0 {
+		return m.stage(w, dry), false
 	}
 	whole := result{n: len(data), ready: true}
 	switch {
@@ -185,35 +254,60 @@ func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res res
 		if off > m.next() {
 			return result{err: (&GapError{m.next()}).Error()}, false
 		}
-		for i, b := range data {
-			if at := off + int64(i); m.first <= at && at < m.next() && m.all[at] != b {
+		there := min(int64(len(data)), m.next()-off)
+		same := max(w.same, min(m.first-off, there))
+		if same < there && m.loads(off+same) {
+			return result{}, false
+		}
+		for ; same < there; same++ {
+			if at := off + same; m.all[at] != data[same] {
 				return result{err: (&ConflictError{at}).Error()}, false
 			}
 		}
-		data = data[min(m.next()-off, int64(len(data))):]
+		if !dry {
+			w.same = same
+		}
+		data = data[there:]
 	}
 	n := int64(len(data))
 	if n == 0 {
-		return whole, false
+		return m.done(w, whole, off, dry), false
 	}
 	slowest, any := m.slowest()
 	if !any && m.input {
 		slowest, any = m.first, true
 	}
-	if m.fear && any && slowest < m.next() && m.next()+n-slowest > m.size {
+	if !m.spooled && m.fear && any && slowest < m.next() && m.next()+n-slowest > m.size {
 		return result{}, false
 	}
+	if m.spooled && m.broken {
+		if dry {
+			copyOfM := *m
+			m = &copyOfM
+		}
+		m.fall()
+		m.fails++
+	}
+	if m.spooled {
+		if !dry {
+			m.all = append(m.all, data...)
+			m.writes++
+		}
+		return m.done(w, whole, off, dry), false
+	}
 
-	drop := min(m.keepFrom(m.next()+n), m.next()) - m.first
-	free := m.budgetMax - m.budgetOthers - (m.next() - m.first)
+	from := m.charged()
+	keep := min(m.keepFrom(m.next()+n), m.next())
+	drop := max(keep, from) - from
+	free := m.budgetMax - m.budgetOthers - (m.next() - from)
 	if more := min(n-drop-free, n-drop); more > 0 {
-		spare := m.next() - m.first
+		spare := m.next() - from
 		if m.fear && any {
-			spare = min(slowest, m.next()) - m.first
+			spare = max(min(slowest, m.next()), from) - from
 		}
 		switch _, readers := m.slowest(); {
 		case drop+more <= spare:
-			drop += more
+			keep = from + drop + more
 		case m.fear && readers && slowest < m.next():
 			return result{}, true
 		default:
@@ -221,12 +315,39 @@ func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res res
 		}
 	}
 	if !dry {
-		m.first += drop
+		m.startAt(keep)
 		m.all = append(m.all, data...)
 		m.writes++
 		m.trim()
 	}
 	return whole, false
+}
+
+// done answers a write whose bytes are in the stream: when they are stable.
+func (m *model) done(w *modelWriter, whole result, off int64, dry bool) result {
+	if !m.spooled {
+		return whole
+	}
+	end := m.next()
+	if w.addressed {
+		end = off + int64(whole.n)
+	}
+	if m.stable >= end {
+		return whole
+	}
+	if !dry {
+		w.taken, w.end = whole.n, end
+	}
+	return result{n: whole.n}
+}
+
+// stage asks after a write whose bytes are in the stream.
+func (m *model) stage(w *modelWriter, dry bool) result {
+	res := result{n: w.taken, ready: !m.spooled || m.stable >= w.end}
+	if res.ready && !dry {
+		w.taken = 0
+	}
+	return res
 }
 
 func (m *model) eof() {
@@ -250,7 +371,7 @@ func (m *model) check(h *Hub) error {
 		First: m.first, Next: m.next(), Size: m.size, Slowest: min(slowest, m.next()), Lost: lost,
 		Delivered: m.delivered, Reads: m.reads, Writes: m.writes, WritersWait: s.WritersWait,
 		Readers: len(m.readers), Writers: s.Writers,
-		WaitingReaders: s.WaitingReaders, WaitingWriters: len(m.queue),
+		WaitingReaders: s.WaitingReaders, WaitingWriters: s.WaitingWriters, Spooled: m.spooled, SpoolErr: s.SpoolErr,
 		Input: m.input, Fear: m.fear, Trunc: m.trunc, Frozen: m.frozen, Ended: m.ended,
 		EndStatus: s.EndStatus, Modified: s.Modified,
 	}
@@ -262,7 +383,7 @@ func (m *model) check(h *Hub) error {
 		at := max(r.pos, m.first)
 		want := ReaderStatus{
 			ID: r.id, Offset: r.pos, Lost: m.lost(r), Addressed: r.addressed, Waiting: r.parked,
-			Slowest: m.fear && r.counts && at == slowest && at < m.next(), Stalls: got.Stalls,
+			Slowest: m.fear && !m.spooled && r.counts && at == slowest && at < m.next(), Stalls: got.Stalls,
 		}
 		if !r.addressed {
 			want.Offset = at
@@ -305,17 +426,18 @@ func checkInside(h *Hub) error {
 			return fmt.Errorf("marks out of order: %v", h.marks)
 		}
 	}
-	pieces, _, err := h.piecesLocked(nil, h.first, int(h.next-h.first))
-	if err != nil {
-		return err
-	}
-	n := 0
-	for _, p := range pieces {
-		n += len(p.Data)
-		p.Free()
-	}
-	if int64(n) != h.next-h.first {
-		return fmt.Errorf("the store has %d bytes, not %d", n, h.next-h.first)
+	for off := h.first; off < h.next; {
+		pieces, n, err := h.piecesLocked(nil, off, int(h.next-off))
+		freeAll(pieces)
+		switch {
+		case errors.Is(err, ErrNotLoaded):
+			return nil
+		case err != nil:
+			return err
+		case n == 0 || h.old == nil && n != h.next-off:
+			return fmt.Errorf("the store has %d bytes at %d, not %d", n, off, h.next-off)
+		}
+		off += n
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ type driver struct {
 	owners  []*countedOwner
 	held    []held
 	written uint32
+	disk    *fakeSpool // that the hub goes to, or went to last; nil: to none yet
+	failed  int        // as OnSpoolFail told
 	lastID  uint64
 	dropped []uint64 // as OnDrop told
 }
@@ -100,7 +102,14 @@ func runModel(t *testing.T, ops []byte) {
 		d.model.budgetMax = 3000
 	}
 	d.budget = NewBudget(d.model.budgetMax)
+	var store Store
+	if flags&48 == 48 && !d.model.input {
+		d.disk = newFakeSpool()
+		store = d.disk
+		d.model.spooled = true
+	}
 	d.hub = New(Options{
+		Store: store, OnSpoolFail: func(error) { d.failed++ },
 		Size: d.model.size, Input: d.model.input, Fear: flags&2 != 0, Trunc: d.model.trunc, Budget: d.budget,
 		OnDrop: func(id uint64, label, reason string) { d.dropped = append(d.dropped, id) },
 	})
@@ -112,15 +121,18 @@ func runModel(t *testing.T, ops []byte) {
 		}
 		d.checkWakes()
 		used, _ := d.budget.Used()
-		if want := d.model.budgetOthers + d.model.next() - d.model.first; used != want {
+		if want := d.model.budgetOthers + d.model.next() - d.model.charged(); used != want {
 			d.fatalf("budget: %d used, want %d", used, want)
+		}
+		if m := d.model; d.disk != nil && d.disk.closed == (m.spooled || m.old) || d.failed != m.fails {
+			d.fatalf("the store is closed: %v; told of %d failures, want %d", d.disk.closed, d.failed, m.fails)
 		}
 	}
 	d.finish()
 }
 
 func (d *driver) step() {
-	switch op := d.byte() % 32; op {
+	switch op := d.byte() % 37; op {
 	case 0, 1:
 		d.openReader()
 	case 2:
@@ -160,7 +172,9 @@ func (d *driver) step() {
 	case 21:
 		if w := pick(d, d.writers); w != nil && w.wakes != nil {
 			d.tracef("cancel write")
-			w.CancelWrite()
+			if n := w.CancelWrite(); n != w.m.taken {
+				d.fatalf("CancelWrite = %d, want %d", n, w.m.taken)
+			}
 			d.dequeue(w)
 		}
 	case 22, 23:
@@ -201,7 +215,7 @@ func (d *driver) step() {
 		case b < 64:
 			d.tracef("clear")
 			d.hub.Clear()
-			d.model.first = d.model.next()
+			d.model.startAt(d.model.next())
 		case b < 160:
 			if r := pick(d, d.readers); r != nil {
 				d.drop(r)
@@ -212,7 +226,67 @@ func (d *driver) step() {
 		d.tracef("others retain %d", others)
 		d.budget.charge(others - d.model.budgetOthers)
 		d.model.budgetOthers = others
+	default:
+		d.disturb(op)
 	}
+}
+
+// disturb does something to the hub's store.
+func (d *driver) disturb(op int) {
+	m := &d.model
+	switch {
+	case op == 32 && !m.spooled:
+		d.tracef("spool at %d", m.next())
+		disk := newFakeSpool()
+		if err := d.hub.Spool(disk); (err != nil) != m.input {
+			d.fatalf("Spool: %v", err)
+		}
+		if m.input {
+			return
+		}
+		d.disk = disk
+		m.startAt(m.charged())
+		m.stable, m.resident, m.broken = m.first, 0, false
+		m.spooled, m.old = true, false
+	case op == 32 && d.byte() < 128:
+		d.tracef("unspool")
+		if d.hub.Unspool() != Spool(d.disk) {
+			d.fatalf("Unspool returned another store")
+		}
+		m.fall()
+	case !m.spooled && !m.old:
+	case op == 33 || op == 34:
+		m.stable = max(m.stable, m.inStore()-int64(d.byte()/32))
+		d.tracef("stable up to %d", m.stable)
+		d.disk.settleUpTo(m.stable)
+	case op == 35 && d.bool():
+		m.resident = max(m.resident, m.first+(m.next()-m.first)*int64(d.byte())/256)
+		d.tracef("evict before %d", m.resident)
+		d.disk.evict(m.resident)
+	case op == 35:
+		d.tracef("load")
+		m.resident = 0
+		d.disk.load()
+	case op == 36:
+		switch b := d.byte(); {
+		case b < 128:
+			m.startAt(m.first + (m.inStore()-m.first)*int64(b)/256)
+			d.tracef("store starts at %d", m.first)
+			d.disk.retire(m.first)
+		case b < 150:
+			d.tracef("store fails")
+			d.disk.fail(ErrNoSpace)
+			if m.spooled {
+				m.fall()
+				m.fails++
+			}
+		case b < 170:
+			d.tracef("store will fail")
+			d.disk.broken = ErrNoSpace
+			m.broken = m.spooled
+		}
+	}
+	m.trim()
 }
 
 func (d *driver) flip(what string, on *bool, set func(bool)) {
@@ -319,6 +393,7 @@ func (d *driver) write(w *drivenWriter) {
 		}
 		w.owner = d.bool()
 	}
+	taken := w.m.taken > 0
 	want, budget := d.model.write(w.m, w.data, w.off, false)
 	p := Piece{Data: slices.Clone(w.data)}
 	owner := new(countedOwner)
@@ -336,7 +411,7 @@ func (d *driver) write(w *drivenWriter) {
 	if got != want {
 		d.fatalf("write: got %v, want %v", got, want)
 	}
-	owner.passed = w.owner && ready
+	owner.passed = w.owner && n > 0 && !taken
 	w.budget, w.wakes = budget, nil
 	if !ready && err == nil {
 		w.wakes = wakes
@@ -351,6 +426,7 @@ func (d *driver) write(w *drivenWriter) {
 // dequeue says that w does not wait any more.
 func (d *driver) dequeue(w *drivenWriter) {
 	w.wakes = nil
+	w.m.taken, w.m.same = 0, 0
 	d.model.queue = slices.DeleteFunc(d.model.queue, func(o *modelWriter) bool { return o == w.m })
 }
 
@@ -390,7 +466,7 @@ func (d *driver) checkWakes() {
 			continue
 		}
 		res, _ := d.model.write(w.m, w.data, w.off, true)
-		could := res.ready || res.err == ErrEnded.Error()
+		could := res.ready || res.err == ErrEnded.Error() || res.n > 0 && w.m.taken == 0
 		if *w.wakes > 1 || could && *w.wakes == 0 && !w.budget {
 			d.fatalf("a waiting write got %d wakes; it would be %v", *w.wakes, res)
 		}

@@ -97,7 +97,9 @@ func (h *Hub) look() {
 			h.staged.wakeUpTo(h.spool.Stable(), &ws)
 		}
 	}
-	h.followLocked()
+	if h.followLocked() && h.frozen {
+		h.loading.wakeUpTo(everybody, &ws) // their offsets count from the start
+	}
 	h.wakeLoadedLocked(&ws)
 	h.settleLocked(&ws) // also a writer that has to compare bytes
 }

@@ -85,6 +85,12 @@ func TestFrozenHubFetchesToo(t *testing.T) {
 	if s := file.Status(); s.Offset != 10 {
 		t.Fatalf("the reader moved to %d", s.Offset)
 	}
+
+	f.evict(5)
+	wakes = getWaits(t, file, 3)
+	f.retire(2) // offsets of a file count from where it starts
+	wantWakes(t, wakes, 1)
+	want(t, get(t, file, 3, 100), "56789")
 }
 
 // The store's own limits say where the stream starts.

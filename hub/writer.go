@@ -243,6 +243,7 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	h.writes++
 	h.limiter.charge(n, h.modified)
 	h.waitingReaders.wakeUpTo(h.next-1, ws)
+	h.loading.wakeUpTo(h.first-1, ws)
 	return true, nil
 }
 
