@@ -65,6 +65,9 @@ func (s *Store) segmentSizeLocked() int64 {
 // nextSegment makes the files of the next segment, and leaves the last one to
 // the keeper.
 func (s *Store) nextSegment() error {
+	if err := s.nameLast(); err != nil {
+		return err
+	}
 	w, err := s.create(s.stable) // which only this goroutine changes
 	if err != nil {
 		return err
@@ -125,10 +128,43 @@ func (s *Store) writeRound() error {
 	s.stable = w.end
 	s.tail.Discard(max(0, min(s.stable, s.next-s.tailSize)-s.base))
 	s.dirtyLocked(w)
+	s.retainLocked()
 	changed := notice(s.changed)
-	s.armAgeLocked()
 	s.mu.Unlock()
 	changed.call()
+	return nil
+}
+
+// nameLast returns when the name of the last segment is on disk: a crash must
+// not keep a segment and lose the one before. The keeper has long seen to it,
+// save when segments are very short.
+func (s *Store) nameLast() error {
+	if s.policy == Never {
+		return nil
+	}
+	s.mu.Lock()
+	w := s.writer
+	s.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	return s.syncName(w)
+}
+
+// syncName returns when the names of w's files are on disk.
+func (s *Store) syncName(w *writer) error {
+	s.mu.Lock()
+	fresh := w.fresh
+	s.mu.Unlock()
+	if !fresh {
+		return nil
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.fresh = false
 	return nil
 }
 
@@ -138,13 +174,7 @@ func (s *Store) syncWithName(w *writer) error {
 	if err := w.sync(); err != nil {
 		return err
 	}
-	if w.fresh {
-		if err := s.fs.SyncDir(s.dir); err != nil {
-			return err
-		}
-		w.fresh = false
-	}
-	return nil
+	return s.syncName(w)
 }
 
 // dirtyLocked sees to it that what was written is synced when the policy says.

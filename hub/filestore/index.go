@@ -47,6 +47,11 @@ func (r record) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.end))
 	b = binary.LittleEndian.AppendUint32(b, r.sum)
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.ms))
+	return appendSum(b, n)
+}
+
+// appendSum appends the sum of b[n:].
+func appendSum(b []byte, n int) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[n:], table))
 }
 
@@ -70,7 +75,7 @@ func appendHeader(b []byte, sealed bool) []byte {
 	b = binary.LittleEndian.AppendUint32(b, version)
 	b = binary.LittleEndian.AppendUint32(b, flags)
 	b = binary.LittleEndian.AppendUint32(b, 0)
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[n:], table))
+	return appendSum(b, n)
 }
 
 // An index as it was read.

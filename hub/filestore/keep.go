@@ -39,6 +39,8 @@ func (s *Store) keeper() {
 // order, so that a crash leaves no hole.
 func (s *Store) choreLocked() func() {
 	switch {
+	case s.policy == Second && s.err == nil && s.writer != nil && s.writer.fresh:
+		return s.nameWriter
 	case len(s.sealing) > 0:
 		return s.sealNext
 	case s.syncing:
@@ -47,6 +49,12 @@ func (s *Store) choreLocked() func() {
 		return s.removeNext
 	}
 	return nil
+}
+
+func (s *Store) nameWriter() {
+	if err := s.nameLast(); err != nil {
+		s.fail(err)
+	}
 }
 
 // syncNow is what the timer calls.

@@ -119,6 +119,16 @@ func (s *Store) pieceLocked(b *block, off, max int64) (hub.Piece, error) {
 	return hub.Piece{Data: b.data[i:end:end], Owner: b}, nil
 }
 
+// A SumError says that bytes of a file are not those that were written.
+type SumError struct {
+	Name     string
+	From, To int64 // in the file
+}
+
+func (e *SumError) Error() string {
+	return fmt.Sprintf("%s: bytes %d to %d are not those that were written", e.Name, e.From, e.To)
+}
+
 // fetchLocked has a unit fetched.
 func (s *Store) fetchLocked(seg *segment, off int64) *block {
 	b := newBlock()
@@ -209,8 +219,8 @@ func (s *Store) fetch(b *block) {
 		case to > got:
 			b.bad[i] = fmt.Errorf("read %s at %d: %w", s.path(dataName(b.seg.first)), got, err)
 		case crc32.Checksum(b.data[from:to], table) != sums[i]:
-			b.bad[i] = fmt.Errorf("%s: the bytes from %d to %d are not those that were written (checksum)",
-				s.path(dataName(b.seg.first)), b.off-b.seg.first+int64(from), b.off-b.seg.first+int64(to))
+			at := b.off - b.seg.first
+			b.bad[i] = &SumError{s.path(dataName(b.seg.first)), at + int64(from), at + int64(to)}
 		}
 	}
 

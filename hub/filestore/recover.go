@@ -40,9 +40,18 @@ func (s *Store) recover() error {
 	s.next, s.base = s.stable, s.stable
 	s.moments = r.times.moments()
 	s.repaired = strings.Join(r.notes, "; ")
+	// The life before may have ended with bytes and names that only the system
+	// had. No crash must take back what this one has seen.
 	if s.writer != nil && s.policy != Never {
-		// The life before may have ended with bytes that only the system had.
-		return s.syncWithName(s.writer)
+		if err := s.writer.sync(); err != nil {
+			return err
+		}
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return err
+	}
+	if s.writer != nil {
+		s.writer.fresh = false
 	}
 	return nil
 }
@@ -62,8 +71,8 @@ func (s *Store) survey() (data []Entry, err error) {
 		}
 		switch k {
 		case segmentData:
-			if e.Size > math.MaxInt64-unit-first {
-				return nil, fmt.Errorf("%s: no stream is so long", s.path(e.Name))
+			if e.Size > maxSegment || first > math.MaxInt64-maxSegment-unit {
+				return nil, fmt.Errorf("%s: no segment is so large (%d bytes)", s.path(e.Name), e.Size)
 			}
 			firsts[first] = true
 			data = append(data, e)
@@ -96,7 +105,8 @@ func (r *recovery) tell(format string, args ...any) {
 }
 
 // take adds a segment to the stream, as far as it is good. It returns false,
-// and adds nothing, if there is a hole before it or nothing in it is good.
+// and adds nothing, if there is a hole before it, or nothing in it is good and
+// it cannot be begun again.
 func (r *recovery) take(e Entry, last bool) (good bool, err error) {
 	_, first := nameOf(e.Name)
 	if n := len(r.segments); n > 0 {
@@ -116,7 +126,7 @@ func (r *recovery) take(e Entry, last bool) (good bool, err error) {
 	}
 	end := x.end(first)
 	torn := e.Size - (end - first)
-	if end == first && torn > 0 {
+	if end == first && (torn > 0 || !last || x.sealed) {
 		return false, nil
 	}
 	if torn > 0 {
@@ -248,34 +258,89 @@ func (s *Store) finishSegment(seg *segment, x index, clean bool) error {
 	return s.seal(w)
 }
 
-// setAside takes files out of the way that hold bytes the stream cannot have.
-// The newest goes first, so that whatever a crash makes of this, those that
-// are left are behind the hole, too.
+// setAside takes files out of the way that hold bytes the stream cannot have,
+// because of a hole before them, or because nothing vouches for them.
 func (r *recovery) setAside(data []Entry) error {
+	_, first := nameOf(data[0].Name)
 	var n int64
-	for _, e := range slices.Backward(data) {
-		_, first := nameOf(e.Name)
+	for _, e := range data {
 		n += e.Size
-		if err := r.fs.Rename(r.path(e.Name), r.path(lostName(first))); err != nil {
-			return err
-		}
-		if err := r.remove(indexName(first)); err != nil {
+	}
+	// If nothing is left of the stream but where it began, the first name has
+	// to stay: it says so, and as long as the others are not gone for good it
+	// is what makes them be behind a hole.
+	var begin *Entry
+	if len(r.segments) == 0 {
+		begin, data = &data[0], data[1:]
+	}
+	for _, e := range data {
+		if err := r.hide(e); err != nil {
 			return err
 		}
 	}
-	_, first := nameOf(data[0].Name)
-	if len(r.segments) == 0 {
-		// Nothing is left, but where it was: the stream goes on from there.
-		w, err := r.create(first)
-		if err != nil {
+	if begin != nil {
+		if err := r.copyAside(*begin); err != nil {
 			return err
 		}
-		r.writer = w
-		r.segments = append(r.segments, w.seg)
 	}
 	if err := r.fs.SyncDir(r.dir); err != nil {
 		return err
 	}
+	if begin != nil {
+		now := time.Now().UnixMilli()
+		seg := &segment{first: first, end: first, born: now, last: now}
+		w, err := r.reopen(seg, index{}, false)
+		if err != nil {
+			return err
+		}
+		r.writer = w
+		r.segments = append(r.segments, seg)
+	}
 	r.tell("set aside %d bytes from %d on, which nothing vouches for", n, first)
 	return nil
+}
+
+// hide gives the data of a segment a name that is not of the stream.
+func (s *Store) hide(e Entry) error {
+	_, first := nameOf(e.Name)
+	if e.Size == 0 {
+		if err := s.remove(e.Name); err != nil {
+			return err
+		}
+	} else if err := s.fs.Rename(s.path(e.Name), s.path(lostName(first))); err != nil {
+		return err
+	}
+	return s.remove(indexName(first))
+}
+
+// copyAside copies the data of a segment, which is to be emptied.
+func (s *Store) copyAside(e Entry) (err error) {
+	_, first := nameOf(e.Name)
+	from, err := s.fs.Open(s.path(e.Name), os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := s.fs.Open(s.path(lostName(first)), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	b := newBlock()
+	defer b.Free()
+	for at := int64(0); ; {
+		n, err := from.ReadAt(b.buf, at)
+		if n > 0 {
+			if err := writeAt(to, b.buf[:n], at); err != nil {
+				return fmt.Errorf("write %s: %w", s.path(lostName(first)), err)
+			}
+			at += int64(n)
+		}
+		switch {
+		case err == io.EOF:
+			return to.Sync()
+		case err != nil:
+			return err
+		}
+	}
 }

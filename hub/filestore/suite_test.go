@@ -75,7 +75,7 @@ func (p *place) Crash() {
 
 func TestIsASpool(t *testing.T) {
 	variants(t, func(t *testing.T, o Options) {
-		for seed := range uint64(3) {
+		for seed := range uint64(2) {
 			storetest.RunSpool(t, o.Sync == Always, func(t *testing.T) storetest.Place {
 				return &place{disk: newDisk(seed), o: o}
 			})

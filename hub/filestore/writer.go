@@ -26,7 +26,7 @@ type writer struct {
 	name    string   // of the data; immutable
 	data    File
 	index   File
-	fresh   bool  // the names of the files may not be on disk
+	fresh   bool  // the names of the files may not be on disk; guarded by Store.mu
 	dirty   bool  // written to since the last sync; guarded by Store.mu
 	end     int64 // of the data written
 	at      int64 // where the next record goes
