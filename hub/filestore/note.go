@@ -60,3 +60,23 @@ func (s *Store) readNote() error {
 	s.note = b[:got]
 	return nil
 }
+
+// ReadNote returns the note in a folder, without opening the store. The error
+// wraps os.ErrNotExist if there is none.
+func ReadNote(fs FS, dir string) ([]byte, error) {
+	s := Store{fs: fs, dir: dir}
+	if err := s.readNote(); err != nil {
+		return nil, err
+	}
+	return s.note, nil
+}
+
+// RemoveNote removes the note from a folder, whoever has it open, and returns
+// when it is gone for good. It is no error if there is none.
+func RemoveNote(fs FS, dir string) error {
+	s := Store{fs: fs, dir: dir}
+	if err := s.remove(noteName); err != nil {
+		return err
+	}
+	return fs.SyncDir(dir)
+}
