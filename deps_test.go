@@ -42,7 +42,7 @@ var layers = map[string][]string{
 	"hubfs/internal/conduit": {"pipes", "shellctl"},
 
 	// The one place where the parts meet.
-	"hubfs": {"hub", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/graph"},
+	"hubfs": {"hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/graph"},
 
 	// The counters in Prometheus' words.
 	"internal/metrics": {"hubfs"},

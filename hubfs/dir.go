@@ -127,10 +127,10 @@ func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (t
 		d.fs.mu.Unlock()
 		return nil, nil, err
 	}
-	f := newHubFile(d.fs, d, name, c.User, perm, nil)
+	f := newHubFile(d.fs, d, name, c.User, perm, nil, nil)
 	d.linkLocked(f)
 	d.fs.sayLocked("hub new", f.pathLocked())
-	f.opens++
+	f.countOpenLocked(1)
 	d.fs.unlock()
 	return f, f.handle(c, mode, place{}), nil
 }
@@ -224,6 +224,11 @@ func (d *dir) changeLocked(c *tree.Caller, k child, ch tree.Change) error {
 	if ch.Mode != nil {
 		m.mode = m.mode&tree.ModeDir | *ch.Mode
 	}
+	eachHubOfLocked(k, func(f *hubFile) {
+		if f.spool != nil {
+			f.spool.saveLocked()
+		}
+	})
 	return nil
 }
 
@@ -241,22 +246,24 @@ func (d *dir) renameLocked(k child, to string) error {
 	if err := d.clashLocked(to); err != nil {
 		return err
 	}
-	sayHubsLocked("hub rm", k)
+	say := func(what string) {
+		eachHubOfLocked(k, func(f *hubFile) { f.fs.sayLocked(what, f.pathLocked()) })
+	}
+	say("hub rm")
 	delete(d.kids, m.name)
 	m.name = to
 	d.kids[to] = k
-	sayHubsLocked("hub new", k)
+	say("hub new")
 	return nil
 }
 
-// sayHubsLocked queues an event for each hub that k is or holds.
-func sayHubsLocked(what string, k child) {
-	say := func(f *hubFile) { f.fs.sayLocked(what, f.pathLocked()) }
+// eachHubOfLocked calls fn for each hub that k is or holds.
+func eachHubOfLocked(k child, fn func(*hubFile)) {
 	switch k := k.(type) {
 	case *hubFile:
-		say(k)
+		fn(k)
 	case *dir:
-		k.eachHubLocked(say)
+		k.eachHubLocked(fn)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hubfs/hub"
+	"hubfs/hub/filestore"
 	"hubfs/tree"
 )
 
@@ -48,6 +49,10 @@ type Config struct {
 	Grace time.Duration     // between the hangup and the kill of a shell; 0: DefaultGrace
 	Conns func() []ConnInfo // the connections, for /status; nil: none are shown
 
+	// State is the folder in which hubs are spooled and from which Restore
+	// takes them again; "": there is none.
+	State string
+
 	// Metrics writes the counters as a monitor wants them, for /metrics; nil:
 	// there is no such file.
 	Metrics func(Stats) string
@@ -71,6 +76,8 @@ type FS struct {
 	budget  *hub.Budget
 	start   starter
 	started time.Time
+	state   *stateDir     // nil: none
+	disk    filestore.FS  // of the spools; tests have one of their own
 	quit    chan struct{} // closed by the word quit
 	root    *dir
 	shells  *shellsDir
@@ -80,6 +87,8 @@ type FS struct {
 	paths    atomic.Uint64  // the last qid.path given out
 	readers  atomic.Uint64  // the last ID of a reader
 	watchers sync.WaitGroup // one for each process and pipe that runs
+	noting   sync.WaitGroup // one for each note of a spool that is being written
+	storing  sync.WaitGroup // one for each store that is open
 
 	mu sync.Mutex
 	// guarded by mu
@@ -88,6 +97,7 @@ type FS struct {
 	nodes    int               // hubs and directories that have a name
 	loose    int               // hubs that have a name and belong to no shell
 	byName   map[string]*shell // shells by name
+	spooled  map[*hubFile]bool // those of the loose that are on disk
 	attached int               // attachments to all shells
 	pipes    []*pipe           // by number, with the last that have ended
 	lastPipe int               // the number given out last
@@ -114,10 +124,13 @@ func newFS(cfg Config, start starter) *FS {
 	setDefault(&cfg.Grace, DefaultGrace)
 	fs := &FS{
 		cfg: cfg, log: cfg.Log, start: start, started: time.Now(),
-		budget: hub.NewBudget(cfg.MaxRetained),
-		quit:   make(chan struct{}),
-		byName: map[string]*shell{},
-		trunc:  cfg.Trunc,
+		budget:  hub.NewBudget(cfg.MaxRetained),
+		quit:    make(chan struct{}),
+		state:   newState(cfg.State),
+		disk:    filestore.OS{},
+		byName:  map[string]*shell{},
+		spooled: map[*hubFile]bool{},
+		trunc:   cfg.Trunc,
 	}
 	fs.root = newDir(fs, nil, "/", cfg.Owner, tree.ModeDir|0o777)
 	fs.shells = newShellsDir(fs)
@@ -148,11 +161,18 @@ func (fs *FS) newPath() uint64 { return fs.paths.Add(pathStep) }
 
 // InUse reports whether the server holds something that somebody may come
 // back for: a shell that runs or is lost, a hub outside of shells, or a
-// shell's end of which nobody knows yet. Connections are not counted.
+// shell's end of which nobody knows yet. Connections are not counted, nor is a
+// hub that has ended, is on disk and is not open: the next server has it too.
 func (fs *FS) InUse() bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if fs.loose > 0 || fs.pipesRunningLocked() > 0 {
+	onDisk := 0
+	for f := range fs.spooled {
+		if _, ended := f.hub.Ended(); ended && f.opens == 0 {
+			onDisk++
+		}
+	}
+	if fs.loose > onDisk || fs.pipesRunningLocked() > 0 {
 		return true
 	}
 	for _, s := range fs.byName {
@@ -197,7 +217,8 @@ func (fs *FS) roomLocked(n int) error {
 }
 
 // Shutdown ends every shell and pipe that runs here with a hangup, and after the
-// grace with a kill, waits until their last output is in, and closes the hubs.
+// grace with a kill, waits until their last output is in, closes the hubs, and
+// waits until those that are spooled are on disk.
 // Shells that clients host are left alone: their processes live with the
 // clients. If ctx is done before all shells have ended, Shutdown closes the
 // hubs all the same and returns the context's error.
@@ -234,10 +255,39 @@ func (fs *FS) Shutdown(ctx context.Context) error {
 		}
 	}
 	fs.unlockDone()
+	// The notes come first: a store that is closed takes none.
+	noted := diskDone(ctx, &fs.noting)
 	for _, f := range hubs {
 		if cerr := f.hub.Close(); err == nil {
 			err = cerr
 		}
 	}
-	return errors.Join(err, fs.events.close())
+	err = errors.Join(err, fs.events.close(), noted, diskDone(ctx, &fs.storing))
+	fs.state.unlock()
+	return err
+}
+
+// lastBytes is how long the disk has, at least, to take what is left for it.
+const lastBytes = 2 * time.Second
+
+// diskDone waits for those who write to the disk.
+func diskDone(ctx context.Context, writers *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() { // ends when they have
+		writers.Wait()
+		close(done)
+	}()
+	least := time.NewTimer(lastBytes)
+	defer least.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-least.C:
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("spooled hubs are not all on disk: %w", ctx.Err())
+	}
 }

@@ -22,14 +22,16 @@ type hubFile struct {
 	input  bool   // it is a stdin
 
 	// guarded by fs.mu
-	opens  int
-	linked bool // it has a name still
-	orphan bool // nothing but open handles keeps it
+	opens    int
+	linked   bool   // it has a name still
+	orphan   bool   // nothing but open handles keeps it
+	spool    *spool // its history on disk; nil: it is in memory
+	spooling bool   // somebody is making spool
 }
 
-// newHubFile makes a hub with the modes that new hubs have now. It is in no
-// directory yet. fs.mu is held.
-func newHubFile(fs *FS, d *dir, name, owner string, perm uint32, s *shell) *hubFile {
+// newHubFile makes a hub with the modes that new hubs have now, and the bytes in
+// store; nil is in memory and empty. It is in no directory yet. fs.mu is held.
+func newHubFile(fs *FS, d *dir, name, owner string, perm uint32, s *shell, store hub.Store) *hubFile {
 	f := &hubFile{parent: d, shell: s, input: s != nil && name == s.name+sufStdin}
 	f.init(fs, fs.newPath(), name, owner, perm)
 	f.hub = hub.New(hub.Options{
@@ -40,6 +42,9 @@ func newHubFile(fs *FS, d *dir, name, owner string, perm uint32, s *shell) *hubF
 		Limit:  fs.cfg.Limit,
 		Budget: fs.budget,
 		OnDrop: f.dropped,
+		Store:  store,
+
+		OnSpoolFail: f.spoolFailed,
 	})
 	if fs.frozen {
 		f.hub.Freeze()
@@ -54,6 +59,7 @@ func (d *dir) linkLocked(f *hubFile) {
 	d.fs.nodes++
 	if f.shell == nil {
 		d.fs.loose++
+		f.countSpoolLocked()
 		d.fs.changedLocked()
 	}
 }
@@ -65,6 +71,7 @@ func (d *dir) unlinkLocked(f *hubFile) {
 	d.fs.nodes--
 	if f.shell == nil {
 		d.fs.loose--
+		f.countSpoolLocked()
 		d.fs.changedLocked()
 	}
 }
@@ -75,8 +82,19 @@ func (f *hubFile) dropLocked() {
 	f.orphan = true
 	f.endPipesLocked()
 	if f.opens == 0 {
-		f.fs.later(func() { f.hub.Close() })
+		f.closeLocked()
 	}
+}
+
+// closeLocked closes the hub of f, and lets what is to go with it go.
+func (f *hubFile) closeLocked() {
+	sp := f.spool
+	f.fs.later(func() {
+		if sp != nil && sp.goes() {
+			sp.store.Remove()
+		}
+		f.hub.Close()
+	})
 }
 
 // pathLocked returns the hub's path from the root, as /ctl names it.
@@ -117,8 +135,16 @@ func (f *hubFile) opened() error {
 	if !f.linked { // since the caller found it
 		return fmt.Errorf("%s was removed: %w", f.name, tree.ErrNotExist)
 	}
-	f.opens++
+	f.countOpenLocked(1)
 	return nil
+}
+
+// countOpenLocked counts an open in, or out with -1.
+func (f *hubFile) countOpenLocked(n int) {
+	f.opens += n
+	if f.spool != nil {
+		f.fs.changedLocked() // see InUse
+	}
 }
 
 // handle makes the handle of an open that is counted already.
@@ -155,9 +181,9 @@ func (at place) start() hub.Start {
 func (f *hubFile) closed() {
 	f.fs.mu.Lock()
 	defer f.fs.unlock()
-	f.opens--
+	f.countOpenLocked(-1)
 	if f.opens == 0 && f.orphan {
-		f.fs.later(func() { f.hub.Close() })
+		f.closeLocked()
 	}
 }
 
@@ -185,6 +211,9 @@ func (f *hubFile) removeLocked(c *tree.Caller) error {
 		return tree.ErrNotExist
 	}
 	f.fs.sayLocked("hub rm", f.pathLocked())
+	if f.spool != nil {
+		f.spool.removeLocked()
+	}
 	f.parent.unlinkLocked(f)
 	f.dropLocked()
 	return nil

@@ -227,9 +227,7 @@ func (p *pipe) endToLocked(status string) {
 	if !p.ends {
 		return
 	}
-	to := p.to.hub
-	p.fs.sayLocked("hub end", p.to.pathLocked(), status)
-	p.fs.later(func() { to.End(status) })
+	p.to.endLocked(status)
 }
 
 // endLocked makes p a pipe that has ended. It stays in the list for a while,

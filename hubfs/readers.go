@@ -81,16 +81,21 @@ func firstField(s string) string {
 	return s
 }
 
-// maxPatience is more than anybody has, and can be counted in nanoseconds.
-const maxPatience = 100 * 365 * 24 * time.Hour
+// longest is longer than anybody waits, and can be counted in nanoseconds.
+const longest = 100 * 365 * 24 * time.Hour
+
+// parseSeconds reads an argument that is a number of seconds, 1 or more.
+func parseSeconds(s string) (time.Duration, error) {
+	n, err := number(s)
+	return time.Duration(min(n, int64(longest/time.Second))) * time.Second, err
+}
 
 // patience is the word patience.
 func (fs *FS) patience(args []string) error {
-	n, err := number(args[1])
+	d, err := parseSeconds(args[1])
 	if err != nil {
 		return err
 	}
-	d := time.Duration(min(n, int64(maxPatience/time.Second))) * time.Second
 	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetPatience(d) })
 }
 

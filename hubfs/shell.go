@@ -104,9 +104,9 @@ func (fs *FS) newShellLocked(c *tree.Caller, o shellOptions) *shell {
 	if s.pipe {
 		s.rows, s.cols = 0, 0
 	}
-	s.stdin = newHubFile(fs, fs.root, s.name+sufStdin, c.User, 0o666, s)
-	s.stdout = newHubFile(fs, fs.root, s.name+sufStdout, c.User, 0o666, s)
-	s.stderr = newHubFile(fs, fs.root, s.name+sufStderr, c.User, 0o666, s)
+	s.stdin = newHubFile(fs, fs.root, s.name+sufStdin, c.User, 0o666, s, nil)
+	s.stdout = newHubFile(fs, fs.root, s.name+sufStdout, c.User, 0o666, s, nil)
+	s.stderr = newHubFile(fs, fs.root, s.name+sufStderr, c.User, 0o666, s, nil)
 	s.note = newNoteFile(s)
 	s.node = newShellDir(s)
 	return s

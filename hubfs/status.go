@@ -17,14 +17,21 @@ func newStatusFile(fs *FS) *text {
 
 // A namedHub is a hub and the path that it had when it was looked for.
 type namedHub struct {
-	name string
-	file *hubFile
+	name  string
+	file  *hubFile
+	spool string // the line of its spool; "": it has none
 }
 
 // hubsLocked returns all hubs, in the order of their names.
 func (fs *FS) hubsLocked() []namedHub {
 	var hubs []namedHub
-	fs.root.eachHubLocked(func(f *hubFile) { hubs = append(hubs, namedHub{f.pathLocked(), f}) })
+	fs.root.eachHubLocked(func(f *hubFile) {
+		h := namedHub{name: f.pathLocked(), file: f}
+		if f.spool != nil {
+			h.spool = f.spool.lineLocked()
+		}
+		hubs = append(hubs, h)
+	})
 	return hubs
 }
 
@@ -49,6 +56,7 @@ func (fs *FS) status() string {
 		st := h.file.hub.Status()
 		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d%s\n", field(h.name), st.First, st.Next, st.Size,
 			st.Readers, st.Writers, modes(st), st.Lost, end(st))
+		b.WriteString(h.spool)
 		writeReaders(&b, h.name, h.file.hub)
 	}
 	writeReaders(&b, "events", fs.events.lines.hub)
@@ -88,10 +96,13 @@ func end(st hub.Status) string {
 	return " " + field(st.EndStatus)
 }
 
-// modes is the MODE of a hub: calm or fear, and whatever else is set.
+// modes is the MODE of a hub: calm, fear or spool, and whatever else is set.
 func modes(st hub.Status) string {
 	m := "calm"
-	if st.Fear {
+	switch {
+	case st.Spooled:
+		m = "spool"
+	case st.Fear:
 		m = "fear"
 	}
 	for _, f := range []struct {

@@ -87,6 +87,12 @@ func ctlWords(h *ctlHandle) []word {
 		{"size", "HUB BYTES", "how much the hub retains", 2, 2, fs.size},
 		{"limit", "HUB BYTES/S", "how fast writers of the hub may be", 2, 2, fs.limit},
 		{"nolimit", "HUB", "writers of the hub may be as fast as they can", 1, 1, fs.nolimit},
+		{"spool", spoolUsage, "the hub's history is on disk", 1, -1, func(args []string) error {
+			return fs.spoolWord(h.c, args)
+		}},
+		{"nospool", "HUB", "the hub goes on in memory; the files stay", 1, 1, func(args []string) error {
+			return fs.nospool(h.c, args)
+		}},
 		{"patience", "HUB SECONDS", "how long a writer in fear waits for a reader that does not move, which is dropped then", 2, 2, fs.patience},
 		{"nopatience", "HUB", "writers in fear wait for as long as it takes", 1, 1, fs.nopatience},
 		{"drop", "READER", "end a reader; /status says its number", 1, 1, func(args []string) error {
@@ -175,32 +181,47 @@ func (fs *FS) end(args []string) error {
 	if err := checkText(status); err != nil {
 		return err
 	}
+	f, err := fs.endHub(path, status)
+	if err != nil {
+		return err
+	}
+	return f.noted()
+}
+
+func (fs *FS) endHub(path, status string) (*hubFile, error) {
 	fs.mu.Lock()
 	defer fs.unlockDone()
 	f, err := fs.hubLocked(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if s := f.shell; s != nil && s.state != exited && !f.input {
-		return fmt.Errorf("end: %s is output of shell %s and ends with it: %w", path, s.name, tree.ErrBusy)
+		return nil, fmt.Errorf("end: %s is output of shell %s and ends with it: %w", path, s.name, tree.ErrBusy)
 	}
-	fs.sayLocked("hub end", f.pathLocked(), status)
-	fs.later(func() { f.hub.End(status) })
-	return nil
+	f.endLocked(status)
+	return f, nil
 }
 
 func (fs *FS) reopen(args []string) error {
-	fs.mu.Lock()
-	defer fs.unlockDone()
-	f, err := fs.hubLocked(args[0])
+	f, err := fs.reopenHub(args[0])
 	if err != nil {
 		return err
 	}
-	if s := f.shell; s != nil && s.state == exited {
-		return fmt.Errorf("reopen: %s ended with shell %s: %w", args[0], s.name, tree.ErrInvalid)
+	return f.noted()
+}
+
+func (fs *FS) reopenHub(path string) (*hubFile, error) {
+	fs.mu.Lock()
+	defer fs.unlockDone()
+	f, err := fs.hubLocked(path)
+	if err != nil {
+		return nil, err
 	}
-	fs.later(func() { f.hub.Reopen() })
-	return nil
+	if s := f.shell; s != nil && s.state == exited {
+		return nil, fmt.Errorf("reopen: %s ended with shell %s: %w", path, s.name, tree.ErrInvalid)
+	}
+	fs.later(func() { f.hub.Reopen(); f.changed() })
+	return f, nil
 }
 
 // maxText is how many bytes a title or a status may have. It must fit into a
@@ -225,7 +246,7 @@ func number(s string) (int64, error) {
 }
 
 func (fs *FS) size(args []string) error {
-	n, err := number(args[1])
+	n, err := parseBytes(args[1])
 	if err != nil {
 		return err
 	}
@@ -265,7 +286,13 @@ func (fs *FS) rm(c *tree.Caller, name string) error {
 		fs.mu.Unlock()
 		return s.remove(c)
 	case err == nil:
+		sp := f.spool
 		err = f.removeLocked(c)
+		fs.unlockDone()
+		if err == nil && sp != nil {
+			err = sp.saved()
+		}
+		return err
 	default:
 		err = fmt.Errorf("rm: no shell and no hub %q: %w", clip(name), tree.ErrNotExist)
 	}

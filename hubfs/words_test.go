@@ -43,11 +43,11 @@ func TestAMalformedCommandSaysWhatWasExpected(t *testing.T) {
 		want error
 		say  string
 	}{
-		{"fee", nil, `unknown command "fee": expected fear, calm, freeze, melt, trunc, notrunc, eof, end, reopen, size, limit, nolimit, patience, nopatience, drop, shell, host, kill, pipe, unpipe, rm, quit`},
+		{"fee", nil, `unknown command "fee": expected fear, calm, freeze, melt, trunc, notrunc, eof, end, reopen, size, limit, nolimit, spool, nospool, patience, nopatience, drop, shell, host, kill, pipe, unpipe, rm, quit`},
 		{"fearsome", nil, `unknown command "fearsome"`}, // no prefixes
 		{"FEAR", nil, "unknown command"},
-		{"spool h", nil, "unknown command"}, // of a later version
-		{"pid 4", nil, "unknown command"},   // of a host
+		{"spool h", tree.ErrInvalid, "no folder of its own"}, // more in TestSpoolWords
+		{"pid 4", nil, "unknown command"},                    // of a host
 		{"exit 0", nil, "unknown command"},
 		{"fear h h", nil, "fear: 2 arguments: expected fear [HUB]"},
 		{"fear nosuch", tree.ErrNotExist, `no hub "nosuch"`},
@@ -60,7 +60,7 @@ func TestAMalformedCommandSaysWhatWasExpected(t *testing.T) {
 		{"end sh1", tree.ErrBusy, "output of shell sh"},
 		{"reopen", nil, "expected reopen HUB"},
 		{"size h", nil, "expected size HUB BYTES"},
-		{"size h many", nil, `"many" is not a number of 1 or more: expected size HUB BYTES`},
+		{"size h many", nil, `"many" is not a number of bytes of 1 or more, as 65536, 64K or 1G: expected size HUB BYTES`},
 		{"size h 0", nil, "1 or more"},
 		{"size h -5", nil, "1 or more"},
 		{"size h 99999999999999999999", nil, "1 or more"},
