@@ -19,7 +19,7 @@ func main() {
 
 const usage = `usage: hubfs [-s NAME] [-a ADDR]... [-t] [-z] [-q BYTES] [-l BYTES]
              [-b BYTES/S] [-i NS] [-r S] [-D] [--insecure]
-             [--metrics HOST:PORT]
+             [--state DIR] [--metrics HOST:PORT]
        hubfs -stdio [-s NAME]
 
 Serve hubs and shells over 9P2000: on the user's own socket of NAME and on
@@ -41,6 +41,8 @@ every ADDR. hub(1) is the client, and starts such a server by itself.
   --idle TIME   end after this time with no shell, hub or client (30s, 5m)
   --log FILE    log there, not to standard error
   --insecure    plain TCP may leave this machine
+  --state DIR   spool hubs there, and find them again at the start; "none" for
+                nowhere ($XDG_STATE_HOME/hub/NAME, else ~/.local/state/hub/NAME)
   --metrics HOST:PORT
                 serve /metrics over HTTP, for Prometheus; loopback only
   -m DIR        mount there: not yet, it comes with FUSE
@@ -90,6 +92,7 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	fs.DurationVar(&c.Idle, "idle", 0, "")
 	fs.StringVar(&log, "log", "", "")
 	fs.BoolVar(&c.Insecure, "insecure", false, "")
+	fs.StringVar(&c.State, "state", "", "")
 	fs.StringVar(&c.Metrics, "metrics", "", "")
 	fs.BoolVar(&ready, daemon.ReadyFlag, false, "")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {

@@ -7,7 +7,8 @@
 // At the end the server first stops listening, so that a new server may take
 // the name; then it ends the connections, so that clients see that they have
 // lost a server and not that their shells have died; then it hangs up the
-// shells, and kills those that have not ended after a grace.
+// shells, and kills those that have not ended after a grace; then it waits for
+// what it has to write to disk. The new server begins by waiting for that.
 //
 // # Blocking
 //
@@ -40,6 +41,10 @@ import (
 // each of them long before.
 const shutdownGrace = 10 * time.Second
 
+// takeover is how long a server waits at its start for the one before it, which
+// has stopped listening and writes what it has still to write.
+const takeover = shutdownGrace + 5*time.Second
+
 // A Config is what the programs' flags say.
 type Config struct {
 	Addr     transport.Addr // the server's own; its name is the server's
@@ -56,6 +61,7 @@ type Config struct {
 	Zap      bool  // opening with truncation empties a hub
 
 	Metrics string // HOST:PORT of the loopback for Prometheus; "": none
+	State   string // folder of spooled hubs; "": that of the NAME; NoState: none
 
 	Log   *slog.Logger
 	Trace bool        // log every message
@@ -63,7 +69,11 @@ type Config struct {
 }
 
 // tree is the configuration of the tree that is served.
-func (c Config) tree() hubfs.Config {
+func (c Config) tree() (hubfs.Config, error) {
+	state, err := stateDir(c.Addr, c.State)
+	if err != nil {
+		return hubfs.Config{}, err
+	}
 	t := hubfs.Config{
 		Name:     c.Addr.String(),
 		Owner:    ownUser(),
@@ -74,6 +84,7 @@ func (c Config) tree() hubfs.Config {
 		Zap:      c.Zap,
 		Env:      []string{"HUB_SERVER=" + c.Addr.String()},
 		Metrics:  metrics.Text,
+		State:    state,
 	}
 	if c.Rate > 0 || c.Interval > 0 || c.Reset > 0 {
 		t.Limit = hub.Limit{
@@ -85,7 +96,7 @@ func (c Config) tree() hubfs.Config {
 			t.Limit.Reset = 60 * time.Second
 		}
 	}
-	return t
+	return t, nil
 }
 
 // ownUser is the name of the user whose process this is.
@@ -131,14 +142,8 @@ func Run(ctx context.Context, c Config) error {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 
-	s := newServer(c)
-	if err := s.listen(ctx); err != nil {
-		ready(err)
-		return err
-	}
-	stopMetrics, err := s.serveMetrics(ctx)
+	s, stopMetrics, err := begin(ctx, c)
 	if err != nil {
-		s.closeListeners()
 		ready(err)
 		return err
 	}
@@ -168,16 +173,43 @@ func Run(ctx context.Context, c Config) error {
 	return s.fs.Shutdown(grace)
 }
 
-func newServer(c Config) *server {
+// begin makes a server that listens and has its tree, or nothing. Who comes
+// from now on waits to be accepted.
+func begin(ctx context.Context, c Config) (s *server, stopMetrics func(), err error) {
+	if s, err = newServer(c); err != nil {
+		return nil, nil, err
+	}
+	if err := s.listen(ctx); err != nil {
+		return nil, nil, err
+	}
+	// The name is ours alone now, but the server that had it before may be
+	// writing still.
+	before, cancel := context.WithTimeout(ctx, takeover)
+	defer cancel()
+	err = s.fs.Restore(before)
+	if err == nil {
+		stopMetrics, err = s.serveMetrics(ctx)
+	}
+	if err != nil {
+		s.closeListeners()
+		return nil, nil, errors.Join(err, s.fs.Shutdown(ctx))
+	}
+	return s, stopMetrics, nil
+}
+
+func newServer(c Config) (*server, error) {
 	s := &server{cfg: c, log: c.Log, p9: &p9.Server{Log: c.Log}}
 	if c.Trace {
 		s.p9.Trace = c.Log
 	}
-	t := c.tree()
+	t, err := c.tree()
+	if err != nil {
+		return nil, err
+	}
 	t.Conns = s.connInfo
 	s.fs = hubfs.New(t)
 	s.p9.Root = s.fs.Root()
-	return s
+	return s, nil
 }
 
 // connInfo describes the connections for /status.

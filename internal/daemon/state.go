@@ -1,0 +1,33 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+
+	"hubfs/transport"
+)
+
+// NoState is the value of Config.State for a server that keeps nothing.
+const NoState = "none"
+
+// stateDir is the folder for what a server is to find again when it is started
+// again, "" if there is none. A server of the user's own, which has a NAME, has
+// one for each NAME; for others the flag says where.
+func stateDir(a transport.Addr, flag string) (string, error) {
+	switch {
+	case flag == NoState || flag == "" && !a.Local():
+		return "", nil
+	case flag != "":
+		return filepath.Abs(flag)
+	}
+	// XDG Base Directory Specification: a path that is not absolute is
+	// to be ignored.
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "hub", a.String()), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil || !filepath.IsAbs(home) {
+		return "", nil // a user without a home can say where
+	}
+	return filepath.Join(home, ".local", "state", "hub", a.String()), nil
+}
