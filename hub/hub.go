@@ -111,7 +111,7 @@ type Options struct {
 	Trunc  bool  // readers start at the end
 	Limit  Limit
 	Budget *Budget // shared with other hubs; nil: no limit
-	Store  Store   // empty, or with a history; nil: NewMemory()
+	Store  Store   // empty, or with a history; a Spool not with Input; nil: NewMemory()
 
 	// Patience is SetPatience's. OnDrop is told of every reader that is dropped,
 	// with its ReaderOptions; no lock is held then. nil: nobody is told.

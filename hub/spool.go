@@ -29,6 +29,9 @@ func (h *Hub) Spool(s Spool) error {
 	from := h.inMemoryLocked()
 	s.Notify(h.look)
 	s.Start(from)
+	if _, next := s.Bounds(); next != from { // it is not as empty as it seems
+		return fmt.Errorf("store begins at %d, not at %d", next, from)
+	}
 	for off := from; off < h.next; {
 		pieces, n, err := h.piecesLocked(nil, off, int(h.next-off))
 		for _, p := range pieces {

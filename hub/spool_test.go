@@ -190,6 +190,9 @@ func TestSpoolThatFailsChangesNothing(t *testing.T) {
 	if err := h.Spool(fakeHistory(0, "x")); err == nil {
 		t.Fatal("spooled to a store that holds something")
 	}
+	if err := h.Spool(fakeHistory(7, "")); err == nil {
+		t.Fatal("spooled to a store that begins elsewhere")
+	}
 	if err := New(Options{Input: true}).Spool(newFakeSpool()); err == nil {
 		t.Fatal("an input hub was spooled")
 	}

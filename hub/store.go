@@ -47,7 +47,9 @@ type Spool interface {
 	// written are an error, never others.
 	//
 	// The first that Bounds returns may grow by itself, as the store's own
-	// limits say.
+	// limits say. A Read of what has gone in that way fails, as any, or gives
+	// ErrNotLoaded if the store is about to tell. Discard is called when
+	// somebody empties the stream, and not to keep it short.
 	//
 	// Close does not wait: what was appended is kept behind the caller's back.
 	Store
@@ -55,7 +57,8 @@ type Spool interface {
 	// Notify sets the function to call when Stable or the first of the bounds
 	// has grown, when Err is set, and when bytes are there that Read had to
 	// fetch. It is called with no lock of the store held, and at any time until
-	// Close has returned. Notify is called once, before Append and Read.
+	// Close has returned, but not by Notify itself or any other method: the Hub
+	// calls those under its lock. Notify is called once, before Append and Read.
 	Notify(changed func())
 
 	// Stable returns the offset before which every byte is kept as safely as
