@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,13 +17,19 @@ import (
 
 func (a *app) pipeCmd() *cobra.Command {
 	var ends, remove bool
+	var to string
+	var retry time.Duration
 	cmd := &cobra.Command{
-		Use:   "pipe [-e] FROM[@POS] [-- CMD ARG... --] TO",
+		Use:   "pipe [-e] FROM[@POS] [-- CMD ARG... --] TO | --to SERVER FROM TO | -d ID",
 		Short: "carry one hub into another on the server, through a command or not",
 		Long: `Carry what is in hub FROM, and what comes, into hub TO, on the server, and print
 the number of the pipe. FROM@end begins at the end, FROM@-N with the last N
 bytes. FROM may also be a shell, for what it writes, and TO one, for what it
 reads; a hub TO is made if there is none.
+
+With --to TO is a hub of another server. Then it is this process that carries,
+for as long as it runs: a server that is lost is tried again, and both hubs go on
+at the very byte.
 
 A command is run on the server, at home; what it writes to its standard error is
 in "hub ls" when it has ended. The pipe ends with the command, or when FROM has
@@ -36,10 +43,19 @@ Pipes may form loops. "hub ls" lists them, "hub ls --graph" draws them.`,
 				return a.unpipe(cmd, args)
 			}
 			p, err := parsePipe(args, cmd.ArgsLenAtDash())
+			if err == nil && to != "" && len(p.Argv) > 0 {
+				err = usagef("hub pipe: a command runs on a server: --to is without one")
+			}
 			if err != nil {
 				return &usageError{err, helpFor(cmd)}
 			}
 			p.Ends = ends
+			if to != "" {
+				if !cmd.Flags().Changed("retry") {
+					retry = -1
+				}
+				return a.carry(cmd.Context(), p, to, retry)
+			}
 			return a.with(cmd.Context(), false, func(ctx context.Context, srv *server.Server) error {
 				return a.pipe(ctx, srv, p)
 			})
@@ -47,6 +63,8 @@ Pipes may form loops. "hub ls" lists them, "hub ls --graph" draws them.`,
 	}
 	cmd.Flags().BoolVarP(&ends, "end", "e", false, "end TO with the pipe")
 	cmd.Flags().BoolVarP(&remove, "delete", "d", false, "end pipe `ID`, as hub unpipe")
+	cmd.Flags().StringVar(&to, "to", "", "TO is a hub of `SERVER`")
+	cmd.Flags().DurationVar(&retry, "retry", 0, "with --to: how long to try a lost server, a `TIME`; 0: not at all; else for ever")
 	return cmd
 }
 

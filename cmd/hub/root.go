@@ -51,6 +51,7 @@ Hubs
   write HUB                 stdin into the hub, which is made if need be
   pipe [-e] FROM [-- CMD ARG... --] TO
                             carry one hub into another, on the server
+  pipe --to SERVER FROM TO  the same, into a hub of another server
   unpipe ID                 end a pipe
 
 Server
@@ -243,6 +244,10 @@ func (a *app) connect(ctx context.Context, start bool) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return connectTo(ctx, addr, start)
+}
+
+func connectTo(ctx context.Context, addr transport.Addr, start bool) (*server.Server, error) {
 	var args []string
 	if start {
 		args = []string{"serve", "-s", addr.String()}

@@ -136,6 +136,7 @@ type Feed struct {
 	connected bool          // guarded by mu
 	closed    bool          // guarded by mu: nothing more comes
 	status    string        // guarded by mu: the hub's end
+	leave     bool          // guarded by mu: the hub is not to end
 	err       error         // guarded by mu: why the hub does not get all; the first
 	stall     *time.Timer   // guarded by mu: runs out when the server takes nothing; stopped while it may do so
 	more      chan struct{} // guarded by mu: closed when there is more to send, or nothing more to come; nil: nobody waits
@@ -295,9 +296,14 @@ func (f *Feed) fail(err error) {
 // Finish says that nothing more comes, waits until the hub has all and has
 // ended with status, or the server takes no more, and returns why the hub has
 // not got all.
-func (f *Feed) Finish(status string) error {
+func (f *Feed) Finish(status string) error { return f.finish(status, false) }
+
+// Leave is Finish, but the hub goes on.
+func (f *Feed) Leave() error { return f.finish("", true) }
+
+func (f *Feed) finish(status string, leave bool) error {
 	f.mu.Lock()
-	f.closed, f.status = true, status
+	f.closed, f.status, f.leave = true, status, leave
 	close(f.closing)
 	f.watchLocked()
 	wake(&f.more)

@@ -169,8 +169,11 @@ func (f *Feed) tired(since time.Time) bool {
 func (f *Feed) end() {
 	for {
 		f.mu.Lock()
-		status, complete := f.status, f.err == nil
+		status, complete, leave := f.status, f.err == nil, f.leave
 		f.mu.Unlock()
+		if leave {
+			return
+		}
 		err := f.endOnce(status, complete)
 		if server.Lost(err) {
 			if !complete {
