@@ -12,7 +12,7 @@
 //
 // A hub is opened as NAME, from its oldest byte; as NAME@end, from its end; as
 // NAME@-N, from N bytes before the end; and as NAME@, where the offset of each
-// read and write is that in the stream.
+// read and write is that in the stream. NAME@times says when its bytes came.
 //
 // # Names
 //
@@ -44,6 +44,17 @@
 // The owner of a shell, and of a hub, is who made it. Only the owner, or the
 // server's own user, may remove it or change its name and mode.
 //
+// # Spools
+//
+// A spooled hub has its history in a folder (package hub/filestore), and beside
+// it a note of what the hub is. The state folder holds these folders, or links
+// to those elsewhere; Restore makes hubs of them again. An entry without a note is
+// nobody's: files that are kept for their own sake. What is not as it should be
+// is logged and left alone.
+//
+// The words spool, nospool, end, reopen and rm are answered when the note says
+// what they did. What renames a hub or changes its mode is answered before.
+//
 // # Ordering
 //
 // What one change tells to others (events, notices, words for a host, sizes
@@ -53,17 +64,20 @@
 // # Blocking
 //
 // Nothing here waits for other people but the reads of streams, as
-// tree.StreamReader has it, and Shutdown. Starting a process takes its time,
-// which is why ctl files are tree.Writers.
+// tree.StreamReader has it, Restore and Shutdown. Starting a process takes its
+// time, and so does the disk, which is why ctl files are tree.Writers.
 //
 // # Ownership
 //
-// There is one lock. FS.mu guards the tree and all that is in it; no call
+// There is one lock that counts. FS.mu guards the tree and all that is in it; no call
 // leaves the package while it is held, save to make, open and count hubs, which
-// wakes nobody: the lock order is FS.mu, then the locks inside package hub.
+// wakes nobody: the lock order is FS.mu, then the locks inside package hub and
+// those of the stores. An open of /stats has a lock of its own, under which
+// nothing is called, and stateDir.mu orders what is done to that folder; it is
+// taken without FS.mu.
 // What must be called out is queued under mu and done with no lock held, by one
 // goroutine at a time, which keeps the order. See post.go.
 //
-// A goroutine waits for each process; it ends with it, and Shutdown waits for
-// it.
+// A goroutine waits for each process, and for each store; it ends with it, and
+// Shutdown waits for it. One writes the note of a spool while that is behind.
 package hubfs

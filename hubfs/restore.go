@@ -103,9 +103,6 @@ func (fs *FS) restore(h found) error {
 	if h.note.Removed && !h.elsewhere {
 		return store.Remove()
 	}
-	if what := store.Repaired(); what != "" {
-		fs.log.Warn("repaired a hub", "hub", h.note.Name, "dir", h.dir, "what", what)
-	}
 	fs.mu.Lock()
 	defer fs.unlockDone()
 	d, err := fs.restoreDirsLocked(h.note)

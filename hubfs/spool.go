@@ -61,14 +61,15 @@ func (sp *spool) save() {
 		fs.mu.Unlock()
 		err := sp.write(note, left)
 		fs.mu.Lock()
+		if sp.removed {
+			err = nil // the store may have gone already, and its note with it
+		}
 		sp.saveErr = err
 		if err == nil {
 			continue // it may have changed
 		}
 		sp.noted = before
-		if !sp.removed { // else the store has gone already, and its note with it
-			fs.log.Warn("note of a spooled hub", "hub", sp.f.pathLocked(), "dir", sp.store.Dir(), "err", err)
-		}
+		fs.log.Warn("note of a spooled hub", "hub", sp.f.pathLocked(), "dir", sp.store.Dir(), "err", err)
 		close(sp.saving)
 		sp.saving = nil
 		return

@@ -131,7 +131,11 @@ func (fs *FS) spoolWord(c *tree.Caller, args []string) error {
 			f.unspoolLocked(err.Error())
 		}
 		fs.unlockDone()
-		sp.store.Remove()
+		if serr := sp.saved(); serr == nil { // else the note may still be there to be found
+			sp.store.Remove()
+		} else {
+			sp.store.Close()
+		}
 		return fmt.Errorf("spool: %w", err)
 	}
 	return sp.saved()

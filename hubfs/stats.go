@@ -40,6 +40,7 @@ type HubStats struct {
 	Writes   int64         // that brought bytes
 	Reads    int64         // that gave bytes
 	Retained int64         // bytes that can still be read
+	OnDisk   int64         // of them; 0 of a hub that is not spooled
 	Readers  int           // open
 	Writers  int           // open
 	Lost     int64         // bytes that readers were overtaken by
@@ -60,7 +61,7 @@ func (fs *FS) Stats() Stats {
 	counts := make(map[*hubFile]hub.Status, len(hubs))
 	for _, h := range hubs {
 		counts[h.file] = h.file.hub.Status()
-		s.Hubs = append(s.Hubs, countHub(h.name, counts[h.file]))
+		s.Hubs = append(s.Hubs, countHub(h, counts[h.file]))
 	}
 	s.countWays(ways, counts)
 	if fs.cfg.Conns != nil {
@@ -73,9 +74,9 @@ func (fs *FS) Stats() Stats {
 	return s
 }
 
-func countHub(name string, st hub.Status) HubStats {
+func countHub(h namedHub, st hub.Status) HubStats {
 	return HubStats{
-		Name: name, In: st.Next, Out: st.Delivered, Writes: st.Writes, Reads: st.Reads,
+		Name: h.name, OnDisk: h.onDisk, In: st.Next, Out: st.Delivered, Writes: st.Writes, Reads: st.Reads,
 		Retained: st.Next - st.First, Readers: st.Readers, Writers: st.Writers, Lost: st.Lost,
 		Blocked: st.WaitingWriters, Held: st.WritersWait,
 	}
@@ -105,8 +106,8 @@ func (s *Stats) text(prev *Stats) string {
 
 // writeTo writes the hub's line.
 func (h HubStats) writeTo(b *strings.Builder) {
-	fmt.Fprintf(b, "hub %s %d %d %d %d %d %d %d %d %d %.3f\n", field(h.Name), h.In, h.Out, h.Writes, h.Reads,
-		h.Retained, h.Readers, h.Writers, h.Lost, h.Blocked, h.Held.Seconds())
+	fmt.Fprintf(b, "hub %s %d %d %d %d %d %d %d %d %d %d %.3f\n", field(h.Name), h.In, h.Out, h.Writes, h.Reads,
+		h.Retained, h.OnDisk, h.Readers, h.Writers, h.Lost, h.Blocked, h.Held.Seconds())
 }
 
 // unixMilli is a time as seconds since 1970, to the millisecond.

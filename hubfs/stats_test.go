@@ -51,9 +51,9 @@ func TestStatsCountWhatIsThere(t *testing.T) {
 		"conns 2", "fids 7", "waiting 1",
 		fmt.Sprint("goroutines ", runtime.NumGoroutine()+1), // one counts
 		"shells 1", "hubs 5", "retained 8", "room 92",
-		"hub z 0 0 0 0 0 0 1 0 1 0.000", // those of the longest standing first
-		"hub 'd/a b' 10 8 1 1 8 2 1 2 0 0.000",
-		"hub sh0 0 0 0 0 0 1 0 0 0 0.000", "hub sh1 0 0 0 0 0 0 1 0 0 0.000", "hub sh2 0 0 0 0 0 0 1 0 0 0.000",
+		"hub z 0 0 0 0 0 0 0 1 0 1 0.000", // those of the longest standing first
+		"hub 'd/a b' 10 8 1 1 8 0 2 1 2 0 0.000",
+		"hub sh0 0 0 0 0 0 0 1 0 0 0 0.000", "hub sh1 0 0 0 0 0 0 0 1 0 0 0.000", "hub sh2 0 0 0 0 0 0 0 1 0 0 0.000",
 	}
 	if _, got, _ := strings.Cut(got, "\n"); got != strings.Join(want, "\n")+"\n" {
 		t.Errorf("stats:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
@@ -201,7 +201,7 @@ func TestStatsAreAPlainFileToWhoOnlyReads(t *testing.T) {
 	s := newServer(t, Config{})
 	s.mustCreate("h")
 	f := s.open("stats", tree.OpenRead)
-	if got := f.text(); !strings.HasPrefix(got, "time ") || !strings.HasSuffix(got, "\nhub h 0 0 0 0 0 0 0 0 0 0.000\n") {
+	if got := f.text(); !strings.HasPrefix(got, "time ") || !strings.HasSuffix(got, "\nhub h 0 0 0 0 0 0 0 0 0 0 0.000\n") {
 		t.Errorf("stats: %q", got)
 	}
 	s.ctl("rm h")

@@ -17,9 +17,10 @@ func newStatusFile(fs *FS) *text {
 
 // A namedHub is a hub and the path that it had when it was looked for.
 type namedHub struct {
-	name  string
-	file  *hubFile
-	spool string // the line of its spool; "": it has none
+	name   string
+	file   *hubFile
+	spool  string // the line of its spool; "": it has none
+	onDisk int64  // bytes
 }
 
 // hubsLocked returns all hubs, in the order of their names.
@@ -28,7 +29,7 @@ func (fs *FS) hubsLocked() []namedHub {
 	fs.root.eachHubLocked(func(f *hubFile) {
 		h := namedHub{name: f.pathLocked(), file: f}
 		if f.spool != nil {
-			h.spool = f.spool.lineLocked()
+			h.spool, h.onDisk = f.spool.lineLocked(), f.spool.store.Size()
 		}
 		hubs = append(hubs, h)
 	})

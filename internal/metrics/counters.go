@@ -70,6 +70,8 @@ func counters(snapshot func() hubfs.Stats) *collector {
 				func(h hubfs.HubStats) float64 { return float64(h.Lost) }),
 			ofHub("retained_bytes", "Bytes that can still be read.", gauge,
 				func(h hubfs.HubStats) float64 { return float64(h.Retained) }),
+			ofHub("disk_bytes", "Bytes of the hub on disk.", gauge,
+				func(h hubfs.HubStats) float64 { return float64(h.OnDisk) }),
 			ofHub("readers", "Open readers.", gauge,
 				func(h hubfs.HubStats) float64 { return float64(h.Readers) }),
 			ofHub("writers", "Open writers.", gauge,
