@@ -10,32 +10,52 @@ import (
 	"syscall"
 )
 
-// Aside takes the keys that are typed behind the prefix key at the controlling
-// terminal, for a program that runs in front of it and reads it for nothing
-// else. Everything else that is typed is dropped; the keys that send signals go
-// on doing so, save the prefix.
+// An Aside takes the keys that are typed behind the prefix key at the
+// controlling terminal, for a program that runs in front of it and reads it for
+// nothing else. Everything else that is typed is dropped; the keys that send
+// signals go on doing so, save the prefix.
 //
 // The terminal is touched only while this program is in its foreground, and is
-// as it was whenever it is not, also while the program is stopped. Aside
-// returns, and it is as it was, when ctx is done, or at once if there is no
-// terminal. key is called by one goroutine and may take its time.
-func Aside(ctx context.Context, prefix Prefix, key func(rune)) error {
-	if prefix == NoPrefix {
-		return nil
-	}
+// as it was whenever it is not, also while the program is stopped.
+type Aside struct {
+	tty     *os.File
+	raw     syscall.RawConn
+	prefix  Prefix
+	signals chan os.Signal
+	keys    chan rune
+	on      chan struct{} // gets a value when reading makes sense again
+	gone    chan struct{} // closed when nothing more can be read
+
+	was *modes // Run's: how to put the terminal back; nil: it is as it was
+}
+
+// NewAside begins to take keys. Run must be called, and ends it.
+func NewAside(prefix Prefix) (*Aside, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return fmt.Errorf("no terminal to take keys from: %w", err)
+		return nil, fmt.Errorf("no terminal to take keys from: %w", err)
 	}
-	defer tty.Close()
-	a := &aside{tty: tty, prefix: prefix, keys: make(chan rune), on: make(chan struct{}, 1), gone: make(chan struct{})}
+	a := &Aside{
+		tty: tty, prefix: prefix,
+		signals: make(chan os.Signal, 4),
+		keys:    make(chan rune),
+		on:      make(chan struct{}, 1),
+		gone:    make(chan struct{}),
+	}
 	if a.raw, err = tty.SyscallConn(); err != nil {
-		return err
+		tty.Close()
+		return nil, err
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGQUIT)
-	defer signal.Stop(signals)
+	signal.Notify(a.signals, syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGQUIT)
+	a.resume()
+	return a, nil
+}
 
+// Run calls key for each key behind the prefix, one after another, until ctx is
+// done or the terminal is gone. When it returns the terminal is as it was.
+func (a *Aside) Run(ctx context.Context, key func(rune)) error {
+	defer a.tty.Close()
+	defer signal.Stop(a.signals)
 	ctx, cancel := context.WithCancel(ctx)
 	var doing sync.WaitGroup
 	defer doing.Wait()
@@ -53,11 +73,10 @@ func Aside(ctx context.Context, prefix Prefix, key func(rune)) error {
 	// Ends when the terminal is closed, or where that does not end a read of
 	// it, with this process.
 	go a.read(ctx)
-	a.resume()
 	defer a.pause()
 	for {
 		select {
-		case sig := <-signals:
+		case sig := <-a.signals:
 			switch sig {
 			case syscall.SIGTSTP:
 				a.pause()
@@ -67,8 +86,15 @@ func Aside(ctx context.Context, prefix Prefix, key func(rune)) error {
 				}
 			case syscall.SIGCONT: // perhaps into the background, or out of it
 				a.resume()
-			case syscall.SIGQUIT: // not from a key: it is meant
-				a.pause()
+			case syscall.SIGQUIT:
+				if a.was == nil {
+					// The prefix key, perhaps, of a terminal that a shell has
+					// given us without a word: bash does so.
+					if a.resume(); a.was != nil {
+						continue
+					}
+				}
+				a.pause() // it is not from a key: it is meant
 				signal.Reset(syscall.SIGQUIT)
 				return syscall.Kill(os.Getpid(), syscall.SIGQUIT)
 			}
@@ -80,20 +106,8 @@ func Aside(ctx context.Context, prefix Prefix, key func(rune)) error {
 	}
 }
 
-// An aside is one run of Aside.
-type aside struct {
-	tty    *os.File
-	raw    syscall.RawConn
-	prefix Prefix
-	keys   chan rune
-	on     chan struct{} // gets a value when reading makes sense again
-	gone   chan struct{} // closed when nothing more can be read
-
-	was *modes // the loop's: how to put the terminal back; nil: it is as it was
-}
-
 // resume takes the keys if the terminal is ours.
-func (a *aside) resume() {
+func (a *Aside) resume() {
 	a.control(func(fd int) {
 		if !foreground(fd) {
 			return
@@ -119,7 +133,7 @@ func (a *aside) resume() {
 
 // pause gives the terminal back. If another program has it by now, that has set
 // it up as it wants it.
-func (a *aside) pause() {
+func (a *Aside) pause() {
 	_ = a.tty.SetReadDeadline(past)
 	a.control(func(fd int) {
 		if a.was != nil && foreground(fd) {
@@ -129,12 +143,12 @@ func (a *aside) pause() {
 	})
 }
 
-func (a *aside) control(do func(fd int)) {
+func (a *Aside) control(do func(fd int)) {
 	_ = a.raw.Control(func(fd uintptr) { do(int(fd)) }) // fails only when it is closed
 }
 
 // read reads keys while the terminal is ours.
-func (a *aside) read(ctx context.Context) {
+func (a *Aside) read(ctx context.Context) {
 	defer close(a.gone)
 	scanner := keyScanner{prefix: a.prefix}
 	buf := make([]byte, 256)
@@ -171,7 +185,7 @@ var errBackground = errors.New("the terminal is another program's")
 
 // readOnce reads what is typed. Who reads a terminal in its background is
 // stopped: so it looks first, each time that there is something.
-func (a *aside) readOnce(buf []byte) (n int, err error) {
+func (a *Aside) readOnce(buf []byte) (n int, err error) {
 	rerr := a.raw.Read(func(fd uintptr) bool {
 		if !foreground(int(fd)) {
 			n, err = 0, errBackground
