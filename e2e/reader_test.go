@@ -94,7 +94,8 @@ func TestFearfulWriterWaits(t *testing.T) {
 	}
 }
 
-// A follower is a hub read in the background, a line at a time.
+// A follower is a hub command in the background whose output is read a line at a
+// time.
 type follower struct {
 	w     *world
 	cmd   *exec.Cmd
@@ -106,7 +107,14 @@ type follower struct {
 // reader starts hub read with these arguments.
 func (w *world) reader(args ...string) *follower {
 	w.tb.Helper()
-	f := &follower{w: w, cmd: w.command("hub", append([]string{"read"}, args...)...)}
+	return w.background(nil, append([]string{"read"}, args...)...)
+}
+
+// background starts hub with these arguments and this standard input.
+func (w *world) background(stdin io.Reader, args ...string) *follower {
+	w.tb.Helper()
+	f := &follower{w: w, cmd: w.command("hub", args...)}
+	f.cmd.Stdin = stdin
 	out, err := f.cmd.StdoutPipe()
 	if err != nil {
 		w.tb.Fatal(err)

@@ -155,12 +155,17 @@ func (w *audience) onKeys(ctx context.Context, prefix session.Prefix, leave func
 	if prefix == session.NoPrefix {
 		return &work
 	}
+	keys, err := session.NewAside(prefix)
+	if err != nil {
+		fmt.Fprintf(w.app.stderr, "hub: %v\n", err)
+		return &work
+	}
 	help := "s who watches"
 	if leave != nil {
 		help += ", d or q leave"
 	}
 	work.Go(func() { // ends with ctx
-		err := session.Aside(ctx, prefix, func(key rune) {
+		err := keys.Run(ctx, func(key rune) {
 			switch {
 			case key == 's':
 				w.say(ctx)

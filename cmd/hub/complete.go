@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,6 +63,16 @@ func (a *app) completeAll(cmd *cobra.Command, args []string, word string) ([]str
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return a.complete(func(st server.Status) []string { return append(shellNames(st), hubNames(st)...) })
+}
+
+// completeEach completes any number of shells and hubs, each once.
+func (a *app) completeEach(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return a.complete(func(st server.Status) []string {
+		return slices.DeleteFunc(append(shellNames(st), hubNames(st)...), func(entry string) bool {
+			name, _, _ := strings.Cut(entry, "\t")
+			return slices.Contains(args, name)
+		})
+	})
 }
 
 // completeFirst completes the first argument and nothing after it.

@@ -80,7 +80,7 @@ func TestUsageErrorsAre2AndOnStderr(t *testing.T) {
 	for _, args := range []string{
 		"--nosuch", "-e toolong", "attach", "attach a b", "a b", "new", "new a b", "new -e novalue a", "new --size 24 a",
 		"send a", "send a \\q", "size a", "size a big", "signal a", "kill", "wait", "rm", "read", "read a@b", "read a@-x",
-		"write", "pipe", "pipe a", "pipe a b c", "pipe a@1 b", "pipe -d", "pipe -d x", "unpipe", "unpipe x", "ls --json --graph", "tee", "tee a b", "tee -q 0 a", "tee -- ls", "tee --retry -1s a", "tee --fear --patience 0s a", "tee --patience 5s a", "watch", "watch a b", "watch -n -1 a", "watch -n x a", "ls x", "ls --nosuch", "serve x", "serve -q none", "serve -a gopher://x", "version x",
+		"write", "pipe", "pipe a", "pipe a b c", "pipe a@1 b", "pipe -d", "pipe -d x", "unpipe", "unpipe x", "ls --json --graph", "tee", "tee a b", "tee -q 0 a", "tee -- ls", "tee --retry -1s a", "tee --fear --patience 0s a", "tee --patience 5s a", "watch", "watch --since never a", "watch --grep [ a", "watch --retry -1s a", "watch -e toolong a", "watch -n -1 a", "watch -n x a", "ls x", "ls --nosuch", "serve x", "serve -q none", "serve -a gopher://x", "version x",
 		"-s tcp!x ls", "-s a/b ls", "--history -2 a",
 	} {
 		code, stdout, stderr := hub(t, strings.Fields(args)...)

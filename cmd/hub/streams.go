@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hubfs/client"
+	"hubfs/cmd/hub/internal/follow"
 	"hubfs/cmd/hub/internal/server"
 )
 
@@ -87,79 +88,17 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 	if !ok {
 		return srv.HubError(ctx, name, &client.Error{Text: "file does not exist"})
 	}
-	f, err := srv.Open(ctx, "/"+name+"@", client.OREAD)
+	s, err := follow.NewLine(srv, nil, 0, nil).Open(ctx, name, false)
 	if err != nil {
 		return srv.HubError(ctx, name, err)
 	}
-	return a.copyOut(ctx, f, pos.offset(h), pos.kind == "at", func(int64) (bool, error) { return true, nil })
-}
-
-// copyOut copies a hub from off on to standard output. f is an addressed open
-// of it. Where a read gives the end of the file ended is asked whether that is
-// the end; if not, reading again must make sense when it returns.
-func (a *app) copyOut(ctx context.Context, f *client.File, off int64, asked bool, ended func(off int64) (bool, error)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-
-	// One buffer is filled while the other is written. The goroutine ends
-	// with the hub or with ctx.
-	full := make(chan []byte)
-	free := make(chan []byte, 2)
-	for range 2 {
-		free <- make([]byte, 256<<10)
-	}
-	var readErr error // set before full is closed
-	go func() {
-		defer close(full)
-		readErr = readOn(ctx, f, off, asked, free, full, ended, func(n int64) {
-			fmt.Fprintf(a.stderr, "hub: skipped %d bytes\n", n)
-		})
-	}()
-	for p := range full {
-		if _, err := a.stdout.Write(p); err != nil {
-			return err
-		}
-		free <- p[:cap(p)]
-	}
-	return readErr
-}
-
-// readOn reads a hub from off on, until its end. Bytes that are gone before the
-// first read are said to be skipped only to one who asked for them.
-func readOn(ctx context.Context, f *client.File, off int64, asked bool, free <-chan []byte, full chan<- []byte,
-	ended func(off int64) (bool, error), skipped func(n int64)) error {
-	for ; ; asked = true {
-		var p []byte
-		select {
-		case p = <-free:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		n, err := f.ReadAtContext(ctx, p, off)
-		for err != nil {
-			first, gone := server.Discarded(err)
-			switch {
-			case errors.Is(err, io.EOF):
-				if end, err := ended(off); end || err != nil {
-					return err
-				}
-			case gone:
-				if asked {
-					skipped(first - off)
-				} // else it went before we came
-				off = first
-			default:
-				return err
-			}
-			n, err = f.ReadAtContext(ctx, p, off)
-		}
-		off += int64(n)
-		select {
-		case full <- p[:n]:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	s.Asked = pos.kind == "at"
+	s.Skipped = func(n int64) { fmt.Fprintf(a.stderr, "hub: skipped %d bytes\n", n) }
+	s.Ended = func(context.Context, int64) (bool, error) { return true, nil }
+	return s.Copy(ctx, pos.offset(h), func(b follow.Block) error {
+		_, err := a.stdout.Write(b.Data)
+		return err
+	})
 }
 
 func (a *app) writeCmd() *cobra.Command {

@@ -80,6 +80,13 @@ func (s *Server) HangUp() {
 	s.hangUpLocked()
 }
 
+// HangUpLast ends the connection that was made last.
+func (s *Server) HangUpLast() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[len(s.conns)-1].Close()
+}
+
 func (s *Server) hangUpLocked() {
 	for _, c := range s.conns {
 		c.Close()
