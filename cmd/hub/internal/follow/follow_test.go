@@ -180,7 +180,7 @@ func TestLostServerIsTriedForAWhile(t *testing.T) {
 // TestStreamsOfALostServerComeBackTogether: one connection, said once.
 func TestStreamsOfALostServerComeBackTogether(t *testing.T) {
 	bubble(t, func(t *testing.T, srv *servertest.Server) {
-		j := begin(t, srv)
+		begin(t, srv)
 		r := watch(t, srv, time.Minute)
 		second, err := r.line.Open(t.Context(), "build", false)
 		if err != nil {
@@ -195,7 +195,7 @@ func TestStreamsOfALostServerComeBackTogether(t *testing.T) {
 		srv.HangUp()
 		synctest.Wait()
 		time.Sleep(time.Second)
-		j = &job{t, srv.Server(), nil}
+		j := &job{t, srv.Server(), nil}
 		j.ctl("end", "build", "exit", "0")
 		if err := errors.Join(<-r.done, <-done); err != nil {
 			t.Error(err)
