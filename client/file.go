@@ -152,8 +152,9 @@ func (f *File) ReadContext(ctx context.Context, p []byte) (int, error) {
 		return 0, err
 	}
 	defer func() { <-f.reading }()
-	if n, ok, err := f.takeKept(ctx, p); ok || err != nil {
-		return n, err
+	if kept, ok, err := f.takeKept(ctx, len(p)); ok || err != nil {
+		f.advance(len(kept))
+		return copy(p, kept), err
 	}
 	cl := f.newRead(uint64(f.Offset()), p)
 	f.c.send(ctx, cl)
@@ -226,28 +227,28 @@ func (f *File) advance(n int) {
 	f.offset += uint64(n)
 }
 
-// takeKept returns what was kept of reads that were given up, if anything: ok.
-// It waits until it is known what there is.
-func (f *File) takeKept(ctx context.Context, p []byte) (n int, ok bool, err error) {
+// takeKept returns at most max bytes of what was kept of reads that were given
+// up, if anything: ok. It waits until it is known what there is. An end of file
+// that was kept is an error.
+func (f *File) takeKept(ctx context.Context, max int) (p []byte, ok bool, err error) {
 	if err := f.tidied(ctx); err != nil {
-		return 0, false, err
+		return nil, false, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.kept) == 0 {
-		return 0, false, nil
+		return nil, false, nil
 	}
 	first := f.kept[0]
-	if n = copy(p, first); n < len(first) {
-		f.kept[0] = first[n:]
-	} else {
-		f.kept = f.kept[1:]
+	if len(first) > max {
+		f.kept[0] = first[max:]
+		return first[:max], true, nil
 	}
-	if n == 0 {
-		return 0, true, io.EOF
+	f.kept = f.kept[1:]
+	if len(first) == 0 {
+		return nil, true, io.EOF
 	}
-	f.offset += uint64(n)
-	return n, true, nil
+	return first, true, nil
 }
 
 // tidied waits until reads that were given up are accounted for.

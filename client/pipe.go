@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"io"
+	"math"
 	"sync"
 
 	"hubfs/internal/wire"
@@ -169,7 +170,7 @@ type PipeReader struct {
 	// The following belong to whoever has the turn to read.
 	reads []*call // waiting at the server or answered, the oldest first
 	rest  []byte  // of an answered read, what was not yet returned
-	spent *call   // whose buffer rest is
+	spent *call   // whose buffer rest is, or was: Next has given it out; nil: nobody's
 	err   error   // ends it: the first
 }
 
@@ -194,34 +195,66 @@ func (r *PipeReader) ReadContext(ctx context.Context, p []byte) (int, error) {
 		return 0, err
 	}
 	defer func() { <-r.f.reading }()
-	if len(r.rest) > 0 {
-		return r.give(p), nil
+	if err := r.fill(ctx); err != nil {
+		return 0, err
 	}
-	if n, ok, err := r.f.takeKept(ctx, p); ok || err != nil {
-		return n, err
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	r.f.advance(n)
+	return n, nil
+}
+
+// Next is ReadContext without the copy: it returns all that the next read has
+// brought. The bytes are good until the PipeReader is used again.
+func (r *PipeReader) Next(ctx context.Context) ([]byte, error) {
+	if err := take(ctx, r.f.reading); err != nil {
+		return nil, err
+	}
+	defer func() { <-r.f.reading }()
+	if err := r.fill(ctx); err != nil {
+		return nil, err
+	}
+	p := r.rest
+	r.rest = nil
+	r.f.advance(len(p))
+	return p, nil
+}
+
+// fill sees to it that there is a rest.
+func (r *PipeReader) fill(ctx context.Context) error {
+	if len(r.rest) > 0 {
+		return nil
+	}
+	if r.spent != nil {
+		r.f.c.freeCall(r.spent)
+		r.rest, r.spent = nil, nil
+	}
+	if kept, ok, err := r.f.takeKept(ctx, math.MaxInt); ok || err != nil {
+		r.rest = kept
+		return err
 	}
 	if r.err != nil {
-		return 0, r.err
+		return r.err
 	}
 	r.ask(ctx)
 	if len(r.reads) == 0 {
-		return 0, ctx.Err()
+		return ctx.Err()
 	}
 	cl := r.reads[0]
 	if !cl.wait(ctx) {
-		return 0, ctx.Err()
+		return ctx.Err()
 	}
 	r.reads = append(r.reads[:0], r.reads[1:]...)
 	if cl.err != nil {
 		r.err = r.f.readError(cl.err)
-		return 0, r.err
+		return r.err
 	}
 	if len(cl.data) == 0 {
 		r.f.c.freeCall(cl)
-		return 0, io.EOF
+		return io.EOF
 	}
 	r.rest, r.spent = cl.data, cl
-	return r.give(p), nil
+	return nil
 }
 
 // ask sends as many reads as are missing.
@@ -237,17 +270,6 @@ func (r *PipeReader) ask(ctx context.Context) {
 		r.reads = append(r.reads, cl)
 	}
 	r.f.c.send(context.Background(), r.reads[old:]...)
-}
-
-// give returns bytes of rest.
-func (r *PipeReader) give(p []byte) int {
-	n := copy(p, r.rest)
-	r.f.advance(n)
-	if r.rest = r.rest[n:]; len(r.rest) == 0 {
-		r.f.c.freeCall(r.spent)
-		r.rest, r.spent = nil, nil
-	}
-	return n
 }
 
 // Close ends the reads under way. What they had taken from the stream is kept

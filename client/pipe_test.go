@@ -318,3 +318,36 @@ func TestPipeWriterTellsWhatWasTaken(t *testing.T) {
 		}
 	})
 }
+
+// TestNextGivesWhatAReadBrought: whole, without a copy, and what is left of it
+// if some was read otherwise.
+func TestNextGivesWhatAReadBrought(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := dial(t)
+		f := s.open(c, client.OREAD)
+		p := f.Reader(1)
+		next := func() result {
+			b, err := p.Next(t.Context())
+			return result{len(b), string(b), err}
+		}
+		for _, data := range []string{"abcdef", "ghi", ""} {
+			got := async(next)
+			s.data(s.want(wire.Tread), data)
+			want := result{len(data), data, nil}
+			if data == "" {
+				want.err = io.EOF
+			}
+			if r := <-got; r != want {
+				t.Errorf("%+v, want %+v", r, want)
+			}
+		}
+		got := async(func() result { return read(t.Context(), p, 2) })
+		s.data(s.want(wire.Tread), "jkl")
+		if r := <-got; r.data != "jk" {
+			t.Errorf("%+v", r)
+		}
+		if r := next(); r.data != "l" || f.Offset() != 12 {
+			t.Errorf("%+v, offset %d", r, f.Offset())
+		}
+	})
+}
