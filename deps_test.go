@@ -87,11 +87,13 @@ var thirdParty = map[string]struct {
 
 // testOnly holds what tests may import besides.
 var testOnly = map[string]string{
-	"9fans.net/go":                    "a 9P client and decoder by other hands, to judge ours",
-	"github.com/rogpeppe/go-internal": "testscript: programs tested as scripts",
-	"github.com/creack/pty":           "a real terminal in front of the programs",
-	"golang.org/x/sys":                "reads a terminal's modes",
-	"golang.org/x/term":               "reads a terminal's modes",
+	"9fans.net/go":                      "a 9P client and decoder by other hands, to judge ours",
+	"github.com/nats-io/nats-server/v2": "fans out as hubs do: the peer in a benchmark",
+	"github.com/nats-io/nats.go":        "its client",
+	"github.com/rogpeppe/go-internal":   "testscript: programs tested as scripts",
+	"github.com/creack/pty":             "a real terminal in front of the programs",
+	"golang.org/x/sys":                  "reads a terminal's modes",
+	"golang.org/x/term":                 "reads a terminal's modes",
 }
 
 // TestImportsFollowTheLayers fails on an import that the tables above do not

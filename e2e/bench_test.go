@@ -26,8 +26,19 @@ func (s samples) median() float64 {
 	if len(s) == 0 {
 		return 0
 	}
-	t := slices.Sorted(slices.Values(s))
+	t := s.sorted()
 	return (t[(len(t)-1)/2] + t[len(t)/2]) / 2
+}
+
+func (s samples) sorted() []float64 { return slices.Sorted(slices.Values(s)) }
+
+// percentile is the smallest that p in a hundred do not exceed.
+func (s samples) percentile(p int) float64 {
+	if len(s) == 0 {
+		return 0
+	}
+	t := s.sorted()
+	return t[(len(t)*p+99)/100-1]
 }
 
 // us is the median of durations in microseconds.
@@ -180,6 +191,18 @@ func (f fifo) starter(tb testing.TB) func() {
 			tb.Fatal(err)
 		}
 	}
+}
+
+// enlarge makes the fifo hold as much as our sockets do, for as long as
+// somebody has it open.
+func (f fifo) enlarge(tb testing.TB) *os.File {
+	tb.Helper()
+	file, err := os.OpenFile(string(f), os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	enlargePipe(file)
+	return file
 }
 
 // A multiplexer keeps a program running on a terminal of its own, and shows

@@ -56,7 +56,7 @@ func readStreams(kind, where, number string) error {
 		return err
 	}
 	ctx := context.Background()
-	reads := make([]func([]byte) (int, error), n)
+	reads := make([]source, n)
 	for i := range reads {
 		if reads[i], err = openStream(ctx, kind, where, i); err != nil {
 			return err
@@ -84,8 +84,22 @@ func readStreams(kind, where, number string) error {
 	return rounds.Err()
 }
 
-// openStream opens reader i: an inherited socket, a fifo, or a hub.
-func openStream(ctx context.Context, kind, where string, i int) (func([]byte) (int, error), error) {
+// A source returns the next bytes of a stream, at least one and at most max.
+// They are good until it is called again.
+type source func(max int) ([]byte, error)
+
+// sourceOf makes a source of a Read, with a buffer as large as a block.
+func sourceOf(read func([]byte) (int, error)) source {
+	buf := make([]byte, blockSize)
+	return func(max int) ([]byte, error) {
+		n, err := read(buf[:min(len(buf), max)])
+		return buf[:n], err
+	}
+}
+
+// openStream opens reader i: an inherited socket, a fifo, a hub, or a subject of
+// nats.
+func openStream(ctx context.Context, kind, where string, i int) (source, error) {
 	switch kind {
 	case "socket":
 		f := os.NewFile(uintptr(3+i), "socket")
@@ -94,15 +108,16 @@ func openStream(ctx context.Context, kind, where string, i int) (func([]byte) (i
 		if err != nil {
 			return nil, err
 		}
-		return c.Read, nil
+		return sourceOf(c.Read), nil
 	case "fifo":
 		f, err := os.OpenFile(where+strconv.Itoa(i), os.O_RDWR, 0) // not to wait for the writer here
 		if err != nil {
 			return nil, err
 		}
-		return f.Read, nil
+		return sourceOf(f.Read), nil
 	case "hub":
-		conn, err := net.Dial("unix", where)
+		network, addr, _ := strings.Cut(where, " ")
+		conn, err := net.Dial(network, addr)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +130,19 @@ func openStream(ctx context.Context, kind, where string, i int) (func([]byte) (i
 			return nil, err
 		}
 		in := f.Reader(4)
-		return func(p []byte) (int, error) { return in.ReadContext(ctx, p) }, nil
+		var rest []byte
+		return func(max int) (p []byte, err error) {
+			if len(rest) == 0 {
+				if rest, err = in.Next(ctx); err != nil {
+					return nil, err
+				}
+			}
+			p = rest[:min(len(rest), max)]
+			rest = rest[len(p):]
+			return p, nil
+		}, nil
+	case "nats":
+		return openNats(where, i)
 	}
 	return nil, fmt.Errorf("readers of %q", kind)
 }
@@ -125,20 +152,19 @@ var streamOptions = client.Options{Uname: "bench", Ordered: true}
 
 // receive reads and checks the bytes of one round, which begins at the
 // beginning of the cycle.
-func receive(read func([]byte) (int, error), total int, all bool) error {
-	buf := make([]byte, blockSize)
+func receive(next source, total int, all bool) error {
 	for pos := 0; pos < total; {
-		n, err := read(buf[:min(len(buf), total-pos)])
+		p, err := next(total - pos)
 		if err != nil {
 			return fmt.Errorf("read at %d of %d: %w", pos, total, err)
 		}
-		if n == 0 {
+		if len(p) == 0 {
 			return fmt.Errorf("read at %d of %d: the stream ended", pos, total)
 		}
-		if at, ok := check(buf[:n], pos, all); !ok {
-			return fmt.Errorf("read of %d bytes at %d: wrong byte at %d", n, pos, at)
+		if at, ok := check(p, pos, all); !ok {
+			return fmt.Errorf("read of %d bytes at %d: wrong byte at %d", len(p), pos, at)
 		}
-		pos += n
+		pos += len(p)
 	}
 	return nil
 }
