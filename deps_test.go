@@ -71,10 +71,10 @@ var thirdParty = map[string]struct {
 		"opens pseudo terminals on every Unix"},
 	"github.com/google/shlex": {[]string{"hubfs"},
 		"splits the lines of ctl as a shell does"},
-	"github.com/prometheus/client_golang": {[]string{"internal/metrics"},
-		"Prometheus' registry, its checks and its HTTP handler"},
+	"github.com/prometheus/client_model": {[]string{"internal/metrics"},
+		"Prometheus' own data model"},
 	"github.com/prometheus/common": {[]string{"internal/metrics"},
-		"the text format that client_golang itself writes with"},
+		"Prometheus' text format, with the encoder that its client library writes with"},
 	"github.com/spf13/cobra": {[]string{"cmd/hub"},
 		"commands, help and completion of the client"},
 	"golang.org/x/term": {[]string{"cmd/hub"},
@@ -87,13 +87,14 @@ var thirdParty = map[string]struct {
 
 // testOnly holds what tests may import besides.
 var testOnly = map[string]string{
-	"9fans.net/go":                      "a 9P client and decoder by other hands, to judge ours",
-	"github.com/nats-io/nats-server/v2": "fans out as hubs do: the peer in a benchmark",
-	"github.com/nats-io/nats.go":        "its client",
-	"github.com/rogpeppe/go-internal":   "testscript: programs tested as scripts",
-	"github.com/creack/pty":             "a real terminal in front of the programs",
-	"golang.org/x/sys":                  "reads a terminal's modes",
-	"golang.org/x/term":                 "reads a terminal's modes",
+	"9fans.net/go":                        "a 9P client and decoder by other hands, to judge ours",
+	"github.com/nats-io/nats-server/v2":   "fans out as hubs do: the peer in a benchmark",
+	"github.com/nats-io/nats.go":          "its client",
+	"github.com/prometheus/client_golang": "the rules of Prometheus for names and texts of metrics",
+	"github.com/rogpeppe/go-internal":     "testscript: programs tested as scripts",
+	"github.com/creack/pty":               "a real terminal in front of the programs",
+	"golang.org/x/sys":                    "reads a terminal's modes",
+	"golang.org/x/term":                   "reads a terminal's modes",
 }
 
 // TestImportsFollowTheLayers fails on an import that the tables above do not

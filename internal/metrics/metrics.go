@@ -1,5 +1,8 @@
 // Package metrics gives a server's counters to Prometheus, as text and over
-// HTTP. It is the one package that knows Prometheus.
+// HTTP. It is the one package that knows Prometheus, of which it has the data
+// model and the encoder: the client library around them makes a registry of its
+// own before main begins, which would cost every start of hub, and of every
+// attach, as much again as the rest of the program.
 //
 // # Series
 //
@@ -18,14 +21,12 @@ package metrics
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/expfmt"
 
 	"hubfs/hubfs"
@@ -36,30 +37,24 @@ const MaxHubs = 1_000
 
 // Text is the counters in Prometheus' text format.
 func Text(s hubfs.Stats) string {
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(counters(func() hubfs.Stats { return s }))
-	families, err := reg.Gather()
-	if err != nil {
-		return fmt.Sprintf("# %v\n", err) // a comment, as the format has it
-	}
 	var b strings.Builder
-	for _, f := range families {
-		// A strings.Builder takes everything, and Gather has checked the rest.
-		_, _ = expfmt.MetricFamilyToText(&b, f)
+	for _, f := range families(s) {
+		if _, err := expfmt.MetricFamilyToText(&b, f); err != nil {
+			return fmt.Sprintf("# %v\n", err) // a comment, as the format has it
+		}
 	}
 	return b.String()
 }
 
-// Serve answers GET /metrics on l with what snapshot counts, and with the
-// counters of the Go runtime and of the process besides. Requests that name
+// Serve answers GET /metrics on l with what snapshot counts. Requests that name
 // another host than this one are refused: a page from elsewhere, in somebody's
 // browser here, must not get to read the names of hubs.
 func Serve(l net.Listener, snapshot func() hubfs.Stats) error {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(counters(snapshot), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", string(expfmt.NewFormat(expfmt.TypeTextPlain)))
+		_, _ = io.WriteString(w, Text(snapshot())) // who asked has gone, else
+	})
 	srv := &http.Server{
 		Handler:           onlyLocal(mux),
 		ReadHeaderTimeout: 10 * time.Second,
