@@ -44,6 +44,19 @@
 // The owner of a shell, and of a hub, is who made it. Only the owner, or the
 // server's own user, may remove it or change its name and mode.
 //
+// # Pipes
+//
+// A pipe reads one hub and writes another as if it had opened them for who made
+// it, so that fear, limits and freeze work through it. Package conduit does the
+// work. Its number is read from the open of /ctl on which it was made.
+//
+// It ends with FROM, whose last byte is in TO then, with its program, or with one
+// of the two hubs. TO goes on, or ends first if that was asked. A pipe that has
+// ended stays in /status for a while, where its reason is.
+//
+// A mark in FROM ends nothing. A plain pipe sets it in TO, unless plain pipes
+// lead from there back to FROM: nothing would stop it.
+//
 // # Spools
 //
 // A spooled hub has its history in a folder (package hub/filestore), and beside
@@ -65,7 +78,8 @@
 //
 // Nothing here waits for other people but the reads of streams, as
 // tree.StreamReader has it, Restore and Shutdown. Starting a process takes its
-// time, and so does the disk, which is why ctl files are tree.Writers.
+// time, and so does the disk, which is why ctl files are tree.Writers. Unpipe is
+// answered when a plain pipe carries nothing more.
 //
 // # Ownership
 //
@@ -78,6 +92,6 @@
 // What must be called out is queued under mu and done with no lock held, by one
 // goroutine at a time, which keeps the order. See post.go.
 //
-// A goroutine waits for each process, and for each store; it ends with it, and
-// Shutdown waits for it. One writes the note of a spool while that is behind.
+// A goroutine waits for each process, for each pipe, and for each store; it ends
+// with it, and Shutdown waits for it. One writes the note of a spool while that is behind.
 package hubfs

@@ -88,7 +88,7 @@ func (p *fakeProcess) print(s string) error {
 // A fakeStarter starts fakeProcesses.
 type fakeStarter struct {
 	mu     sync.Mutex
-	procs  map[string]*fakeProcess // by HUB_SHELL
+	procs  map[string]*fakeProcess // by HUB_SHELL, or "pipe " and HUB_PIPE
 	next   int
 	err    error              // the answer to the next start
 	before func(*fakeProcess) // called in start
@@ -104,6 +104,9 @@ func (st *fakeStarter) start(spec shellctl.Spec, streams shellctl.Streams, _ *sl
 		for _, kv := range spec.Env {
 			if name, ok := strings.CutPrefix(kv, "HUB_SHELL="); ok {
 				st.procs[name] = p
+			}
+			if id, ok := strings.CutPrefix(kv, "HUB_PIPE="); ok {
+				st.procs["pipe "+id] = p
 			}
 		}
 	}
@@ -136,6 +139,11 @@ func newServer(t *testing.T, cfg Config) *server {
 		for _, p := range st.procs { // the deaf too, for their watchers
 			p.exit(shellctl.Status{})
 		}
+		s.mu.Lock()
+		for _, p := range s.pipes {
+			p.stopLocked(stopKill, "the test is over")
+		}
+		s.unlockDone()
 		s.watchers.Wait()
 	})
 	return s

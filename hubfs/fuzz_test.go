@@ -14,11 +14,12 @@ func FuzzCtl(f *testing.F) {
 	for _, s := range []string{
 		"fear\ncalm h", "shell a -s 1x1 -e A=b -- sh -c 'x\ny'\nkill a\nrm a",
 		"host b -- x\npid 5\nexit 3", "fear\npatience h 1\ndrop 1\ndrop 2\nnopatience h", "end h 'it''s\nover'", "size h 5\nlimit h 9\nfreeze",
+		"pipe h h\npipe -e h -- 'a b' -- h\nunpipe 1\npipe h@end w0\nrm h",
 		"shell \"it's\" -- '\n'\nattach rw 5 5 vt\ntitle x\ndetach all\nsize 3 3",
 	} {
 		f.Add(s)
 	}
-	counts := map[string]int{"server": 4, "hub": 9, "reader": 7, "shell": 8}
+	counts := map[string]int{"server": 4, "hub": 9, "reader": 7, "shell": 8, "pipe": 10}
 	f.Fuzz(func(t *testing.T, in string) {
 		s := newServer(t, Config{MaxHubs: 50})
 		s.mustCreate("h")
@@ -38,6 +39,9 @@ func FuzzCtl(f *testing.F) {
 			if f[0] == "hub" && strings.Contains(f[7], "ended") {
 				want++ // END
 			}
+			if f[0] == "pipe" && f[4] == "ended" {
+				want++ // END
+			}
 			if f[0] == "reader" && f[len(f)-2] == "slowest" {
 				want += 2
 			}
@@ -50,6 +54,10 @@ func FuzzCtl(f *testing.F) {
 			switch f := unquote(strings.TrimSuffix(line, "\n")); f[0] {
 			case "reader": // drop HUB ID USER REASON
 				if len(f) != 6 {
+					t.Errorf("event %q has %d fields", line, len(f))
+				}
+			case "pipe": // new ID FROM TO, say ID TEXT, end ID REASON
+				if want := map[string]int{"new": 5, "say": 4, "end": 4}[f[1]]; len(f) != want {
 					t.Errorf("event %q has %d fields", line, len(f))
 				}
 			case "hub", "shell", "client":

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -16,37 +15,13 @@ import (
 	"hubfs/tree"
 )
 
-// A pipeServer is a server under test whose programs are in its hand.
-type pipeServer struct {
-	*server
-	progs []*fakeProcess // of the pipes, in the order of their start
-	fails error          // of the next start
-}
+// A pipeServer is a server with pipes under test.
+type pipeServer struct{ *server }
 
-// piping runs a test in a synctest bubble. What pipes run in the end, Shutdown
-// ends.
+// piping runs a test in a synctest bubble.
 func piping(t *testing.T, cfg Config, test func(t *testing.T, s *pipeServer)) {
 	t.Helper()
-	bubble(t, cfg, func(t *testing.T, s *server) {
-		ps := &pipeServer{server: s}
-		s.start = func(spec shellctl.Spec, streams shellctl.Streams, log *slog.Logger) (process, error) {
-			if !slices.ContainsFunc(spec.Env, func(kv string) bool { return strings.HasPrefix(kv, "HUB_PIPE=") }) {
-				return s.starter.start(spec, streams, log)
-			}
-			if ps.fails != nil {
-				return nil, ps.fails
-			}
-			p := &fakeProcess{pid: 7, spec: spec, streams: streams, done: make(chan struct{})}
-			ps.progs = append(ps.progs, p)
-			return p, nil
-		}
-		t.Cleanup(func() {
-			if err := s.Shutdown(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
-		test(t, ps)
-	})
+	bubble(t, cfg, func(t *testing.T, s *server) { test(t, &pipeServer{s}) })
 }
 
 // takes reads the input of a program until it has want. "" waits for the end.
@@ -147,15 +122,15 @@ func TestPipeEndsItsHubIfItIsTo(t *testing.T) {
 		events := s.open("events", tree.OpenRead)
 		s.ctl("end a exit 3")
 		synctest.Wait()
-		s.progs[0].takes(t, "")
-		s.progs[0].exit(shellctl.Status{Code: 4})
+		s.proc("pipe 2").takes(t, "")
+		s.proc("pipe 2").exit(shellctl.Status{Code: 4})
 		synctest.Wait()
 		events.read("hub end a 'exit 3'\nhub end b 'exit 3'\npipe end 1 'end exit 3'\nhub end c 'exit 4'\npipe end 2 'exit 4'\n")
 		s.ended("b", "exit 3")
 		s.ended("c", "exit 4")
 		// One that is taken away ends nothing.
 		s.ctl("unpipe 3")
-		s.progs[1].exit(shellctl.Status{})
+		s.proc("pipe 3").exit(shellctl.Status{})
 		synctest.Wait()
 		s.open("d", tree.OpenRead).waits()
 	})
@@ -166,7 +141,7 @@ func TestPipeThroughAProgram(t *testing.T) {
 		s.mustCreate("a", "b")
 		events := s.open("events", tree.OpenRead)
 		s.ctl("pipe a -- tr 'a b' -- --x -- b")
-		p := s.progs[0]
+		p := s.proc("pipe 1")
 		if got := fmt.Sprintf("%q %v", p.spec.Argv, p.spec.Pipe); got != `["tr" "a b" "--" "--x"] true` {
 			t.Error(got)
 		}
@@ -202,7 +177,7 @@ func TestPipeSaysNotTooMuch(t *testing.T) {
 		s.mustCreate("a", "b")
 		s.ctl("pipe a -- cmd -- b")
 		events := s.open("events", tree.OpenRead)
-		stderr := s.progs[0].streams.Stderr
+		stderr := s.proc("pipe 1").streams.Stderr
 		stderr.WriteContext(t.Context(), []byte(strings.Repeat("x", 100_000)+"\n"+strings.Repeat("y\n", 10_000)+"z\n"))
 		all, err := events.next()
 		if n := strings.Count(all, "\n"); err != nil || n != sayLimit || len(all) > 1000 {
@@ -275,7 +250,7 @@ func TestUnpipeLetsTheProgramFinish(t *testing.T) {
 	piping(t, Config{}, func(t *testing.T, s *pipeServer) {
 		s.mustCreate("a", "b")
 		s.ctl("pipe a -- cmd -- b")
-		p := s.progs[0]
+		p := s.proc("pipe 1")
 		s.ctl("unpipe 1")
 		s.wantPipes("1 a b ending 0 0 cmd 0 ''")
 		s.open("a", tree.OpenWrite).mustWrite("too late")
@@ -294,7 +269,7 @@ func TestUnpipeKillsWhoDoesNotFinish(t *testing.T) {
 	piping(t, Config{Grace: time.Second}, func(t *testing.T, s *pipeServer) {
 		s.mustCreate("a", "b")
 		s.ctl("pipe a -- cmd -- b\nfreeze b")
-		p := s.progs[0]
+		p := s.proc("pipe 1")
 		p.deaf = true
 		printed := make(chan error, 1)
 		go func() { printed <- p.print("held up by b") }()
@@ -337,8 +312,8 @@ func TestPipeEndsWithItsHubs(t *testing.T) {
 			"3 d c running 0 0 cmd 0 ''; 4 a d ended 0 0 '' 0 '' 'hub a was removed'")
 		reader.waits()
 		s.ctl("rm d")
-		for _, p := range s.progs {
-			if got := p.all(); got != "kill 2s" {
+		for _, name := range []string{"pipe 2", "pipe 3"} {
+			if got := s.proc(name).all(); got != "kill 2s" {
 				t.Errorf("%q was done to the program", got)
 			}
 		}
@@ -353,7 +328,7 @@ func TestPipeEndsWhenToEnds(t *testing.T) {
 		s.mustCreate("a", "b")
 		s.ctl("pipe a b\npipe a -- cmd -- b\nend b")
 		s.open("a", tree.OpenWrite).mustWrite("x")
-		s.progs[0].print("y")
+		s.proc("pipe 2").print("y")
 		s.wantPipes("1 a b ended 1 0 '' 0 '' 'hub b has ended'; 2 a b ended 0 0 cmd 0 '' 'hub b has ended'")
 	})
 }
@@ -414,9 +389,10 @@ func TestPipeThatCannotBe(t *testing.T) {
 		s.ctlFails("pipe a sh", tree.ErrNotExist, "a shell: its hubs are sh0")
 		s.ctlFails("pipe a b@end", tree.ErrNotExist, `no hub "b@end"`)
 		s.ctlFails("pipe -e a sh1", tree.ErrBusy, "ends with it")
-		s.fails = errors.New("command not found: x")
+		fails := errors.New("command not found: x")
+		s.starter.err = fails
 		events := s.open("events", tree.OpenRead)
-		s.ctlFails("pipe a -- x -- b", s.fails, "pipe: command not found: x")
+		s.ctlFails("pipe a -- x -- b", fails, "pipe: command not found: x")
 		events.read("pipe new 1 a b\npipe end 1 'command not found: x'\n")
 		s.wantPipes("1 a b ended 0 0 x 0 '' 'command not found: x'")
 		if st := s.node("a").(*hubFile).hub.Status(); st.Readers != 0 {
@@ -473,7 +449,7 @@ func TestPipeKeepsTheServer(t *testing.T) {
 		if !s.InUse() {
 			t.Error("not in use")
 		}
-		s.progs[0].exit(shellctl.Status{})
+		s.proc("pipe 2").exit(shellctl.Status{})
 		<-changed
 		synctest.Wait()
 		if s.InUse() {
@@ -487,7 +463,7 @@ func TestShutdownEndsPipesAndWaits(t *testing.T) {
 		s.mustCreate("a", "b")
 		s.ctl("pipe a b\npipe a -- cmd -- b\npipe a -- cmd -- b\nfreeze b")
 		s.open("a", tree.OpenWrite).mustWrite("x")
-		p := s.progs[1]
+		p := s.proc("pipe 2")
 		p.deaf = true
 		time.AfterFunc(3*time.Second, func() { p.exit(shellctl.Status{Signal: "KILL"}) })
 		start := time.Now()
@@ -509,14 +485,10 @@ func TestShutdownEndsPipesAndWaits(t *testing.T) {
 func TestPipeStoppedWhileItStarts(t *testing.T) {
 	piping(t, Config{}, func(t *testing.T, s *pipeServer) {
 		s.mustCreate("a", "b")
-		start := s.start
-		s.start = func(spec shellctl.Spec, streams shellctl.Streams, log *slog.Logger) (process, error) {
-			s.ctl("rm b")
-			return start(spec, streams, log)
-		}
+		s.starter.before = func(*fakeProcess) { s.ctl("rm b") }
 		s.ctl("pipe a -- cmd -- b")
 		s.wantPipes("1 a b ended 0 0 cmd 0 '' 'hub b was removed'")
-		if got := s.progs[0].all(); got != "kill 2s" {
+		if got := s.proc("pipe 1").all(); got != "kill 2s" {
 			t.Errorf("%q was done to the program", got)
 		}
 	})
@@ -571,7 +543,7 @@ func TestStatsTellTheGainOfPipesAndLoops(t *testing.T) {
 	piping(t, Config{}, func(t *testing.T, s *pipeServer) {
 		s.mustCreate("a", "b", "c", "d")
 		s.ctl("pipe a b\npipe b -- cmd -- a\npipe b d\nshell sh -p\npipe sh1 -- cmd -- sh0\npipe c@end c")
-		ab, sh := s.progs[0], s.progs[1]
+		ab, sh := s.proc("pipe 2"), s.proc("pipe 4")
 		want := func(f *file, want string) {
 			t.Helper()
 			if got := waysOf(f); got != want {

@@ -168,7 +168,7 @@ func TestCarryGoesOnAtTheVeryByte(t *testing.T) {
 		fmt.Fprintf(&text, "line %d\n", i)
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 30 {
+	for range 10 {
 		var cuts []servertest.Cut
 		for range 5 {
 			cuts = append(cuts, servertest.Cut{Up: 2000 + rnd.IntN(20_000), Down: 2000 + rnd.IntN(20_000)})
