@@ -24,6 +24,7 @@ type block struct {
 	off    int64 // in the stream
 	loaded bool
 	wanted bool   // somebody was told ErrNotLoaded, and has not come yet
+	unread bool   // nobody has come yet at all
 	used   uint64 // Store.clock at the last use
 }
 

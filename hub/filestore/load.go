@@ -12,14 +12,14 @@ import (
 
 const (
 	loaders = 4 // goroutines at most
-	// ahead is how many units are fetched before a reader asks for them. It
-	// and the loaders hide what a fetch takes; what has been read stays warm
-	// only as long as there are not too many of them.
-	ahead = 3
-	// How many units are kept: those that somebody has read or may read, and
-	// in all. A unit that somebody waits for is not given up for another
-	// before, else many readers at many places would never get anything.
-	keepUnits = 16
+	// So many units are fetched before a reader asks for them: when it begins,
+	// and when it goes on.
+	aheadFirst = 2
+	ahead      = 8
+	// So many units are kept that were read, for whoever follows, and so many
+	// in all. One that nobody has read yet does not go for another before
+	// that, else many readers at many places would never get on.
+	keepUnits = 24
 	mostUnits = 256
 	// idle is how long units and files are kept that nobody uses.
 	idle = 5 * time.Second
@@ -79,26 +79,44 @@ func (s *Store) blockLocked(off int64, wanted bool) *block {
 	s.clock++
 	b.used = s.clock
 	b.wanted = !b.loaded && (b.wanted || wanted)
-	at := start
-	for range ahead {
+	s.fetchAheadLocked(seg, start)
+	if !b.loaded {
+		return nil
+	}
+	b.unread = false
+	return b
+}
+
+// fetchAheadLocked has what is behind a unit fetched: more of it if the one
+// before is there, too, which is to say that somebody reads on and on. It does
+// nothing until half of it is missing, and then asks for many at once: to start
+// and to stop costs more than to fetch.
+func (s *Store) fetchAheadLocked(seg *segment, start int64) {
+	n := aheadFirst
+	if b := s.blocks[start-unit]; b != nil && b.loaded {
+		n = ahead
+	}
+	var missing [ahead]int64
+	m := 0
+	for i, at := 0, start; i < n; i++ {
 		if at += unit; at >= seg.end {
 			at = seg.end
-			if at >= s.tailFirstLocked() {
-				break
-			}
-			seg = find(s.segments, at)
 		}
 		if at >= s.tailFirstLocked() {
 			break
 		}
+		if at == seg.end {
+			seg = find(s.segments, at)
+		}
 		if s.blocks[at] == nil {
-			s.fetchLocked(seg, at)
+			missing[m], m = at, m+1
+		} else if m == 0 && i == n/2 {
+			return
 		}
 	}
-	if !b.loaded {
-		return nil
+	for _, at := range missing[:m] {
+		s.fetchLocked(find(s.segments, at), at)
 	}
-	return b
 }
 
 // pieceLocked returns what b has from off on, at most max bytes.
@@ -132,7 +150,7 @@ func (e *SumError) Error() string {
 // fetchLocked has a unit fetched.
 func (s *Store) fetchLocked(seg *segment, off int64) *block {
 	b := newBlock()
-	b.seg, b.off = seg, off
+	b.seg, b.off, b.unread = seg, off, true
 	s.clock++
 	b.used = s.clock
 	s.blocks[off] = b
@@ -279,7 +297,7 @@ func (s *Store) evictLocked() {
 	for len(s.blocks) > keepUnits {
 		var oldest *block
 		for _, b := range s.blocks {
-			if b.loaded && (!b.wanted || len(s.blocks) > mostUnits) && (oldest == nil || b.used < oldest.used) {
+			if b.loaded && (!b.unread || len(s.blocks) > mostUnits) && (oldest == nil || b.used < oldest.used) {
 				oldest = b
 			}
 		}
@@ -306,13 +324,18 @@ func (s *Store) idleNow() {
 		return // finish drops it
 	}
 	s.idleTimer.stop()
-	if s.clock != s.idleClock {
+	var files []File
+	if s.clock == s.idleClock {
+		files = s.dropLoadedLocked()
+	} else {
+		for _, b := range s.blocks {
+			if b.loaded && b.used <= s.idleClock {
+				s.forgetLocked(b)
+			}
+		}
 		s.idleClock = s.clock
 		s.armIdleLocked()
-		s.mu.Unlock()
-		return
 	}
-	files := s.dropLoadedLocked()
 	s.mu.Unlock()
 	for _, f := range files {
 		closeFile(f)

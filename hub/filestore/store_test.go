@@ -483,7 +483,7 @@ func TestManyLateReaders(t *testing.T) {
 			}
 		}
 		s.mu.Lock()
-		if len(s.blocks) > mostUnits+readers*(1+ahead) {
+		if len(s.blocks) > mostUnits+readers*(1+aheadFirst) {
 			t.Fatalf("%d blocks", len(s.blocks))
 		}
 		s.mu.Unlock()
