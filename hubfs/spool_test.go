@@ -495,10 +495,12 @@ func TestAFullDiskTurnsAHubToMemory(t *testing.T) {
 		t.Errorf("status %s", got)
 	}
 	s.ctlFails("spool h", syscall.ENOSPC, "spool: ")
+	full.full.Store(false)
+	s.ctl("end other") // the same again: now it can be noted
 	s.stop()
 
 	s = d.serve()
-	if got := s.lines("hub"); !strings.HasPrefix(got, "hub other ") {
+	if got := s.lines("hub"); !strings.HasPrefix(got, "hub other ") || !strings.Contains(got, "spool,ended") {
 		t.Errorf("status after a restart: %s", got)
 	}
 	if got := content(t, filepath.Join(d.state, "h")); !strings.HasPrefix(got, "on disk, ") {
