@@ -10,8 +10,7 @@ import (
 	"hubfs/client"
 )
 
-// TestAServerThatIsStartedAgainHasItsSpooledHubs, be it that it waits for the
-// one before it to have written all.
+// TestAServerThatIsStartedAgainHasItsSpooledHubs
 func TestAServerThatIsStartedAgainHasItsSpooledHubs(t *testing.T) {
 	inPrivate(t)
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
@@ -31,6 +30,7 @@ func TestAServerThatIsStartedAgainHasItsSpooledHubs(t *testing.T) {
 	}
 	write(t, conn, "end job exit 0")
 	r.cancel()
+	r.ends()
 
 	again := start(t, c)
 	got, err := again.connect().ReadFile(t.Context(), "/job")
@@ -41,7 +41,6 @@ func TestAServerThatIsStartedAgainHasItsSpooledHubs(t *testing.T) {
 	if err != nil || !strings.Contains(string(status), "\nhub job 0 9 1048576 0 0 spool,ended 0 'exit 0'\n") {
 		t.Errorf("status: %v\n%s", err, status)
 	}
-	r.ends()
 	again.cancel()
 	again.ends()
 }
