@@ -6,23 +6,42 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"hubfs/client"
 )
 
-// control is the actor that changes the ways of hubs, freezes and removes them.
-// There is one, so that it knows what is frozen.
+// control is the actor that changes the ways of hubs, freezes and removes them,
+// and restarts the server. There is one, so that it knows what is so.
 func (a *actor) control() {
-	c, err := a.dial(step{}) // a plain Unix socket: it may remove what is not its own
-	if a.failed(err, "dial") {
-		return
-	}
-	defer c.Close()
+	var c *conn
+	defer func() {
+		if c != nil {
+			c.Close()
+		}
+	}()
 	for !a.stopped() {
+		if c == nil {
+			var err error
+			// A plain Unix socket: it may remove what is not its own.
+			if c, err = a.dial(step{}); a.failed(err, "dial") {
+				return
+			}
+		}
 		s := a.next("controls")
 		a.pause(s.pause())
+		if of(s.what, 80) == 0 {
+			c.Close()
+			c = nil
+			if a.failed(a.restart(), "restart") {
+				return
+			}
+			continue
+		}
 		name := one(s.who, hubNames...)
 		if err := a.controlOne(c, name, s); !errors.Is(err, client.ErrNotExist) && a.failed(err, "control %s", name) {
 			return
@@ -31,7 +50,7 @@ func (a *actor) control() {
 }
 
 func (a *actor) controlOne(c *conn, name string, s step) error {
-	switch of(s.what, 16) {
+	switch of(s.what<<8, 20) {
 	case 0, 1, 2:
 		return a.ctl(c, fmt.Sprintf("size %s %d", name, (1+of(s.size, one(s.where, 512, 16<<10, 512<<10)))*wordSize))
 	case 3, 4:
@@ -61,6 +80,15 @@ func (a *actor) controlOne(c *conn, name string, s step) error {
 		return a.look(c, s)
 	case 15:
 		return a.churn(s)
+	case 16:
+		return a.drop(c, s)
+	case 17, 18:
+		return a.spool(c, name, s)
+	case 19:
+		if l := a.live(name); l != nil {
+			l.mayDrop.Store(true)
+			return a.ctl(c, one(s.size, "patience "+name+" 1", "nopatience "+name))
+		}
 	}
 	return nil
 }
@@ -83,6 +111,9 @@ func (a *actor) freeze(c *conn, name string, s step) (err error) {
 	info, err := c.Stat(ctx, name)
 	if err != nil {
 		return err
+	}
+	if info.Length > 8<<20 {
+		return nil // on disk, and it would take its time
 	}
 	b, err := c.ReadFile(ctx, name)
 	if err != nil {
@@ -130,11 +161,132 @@ func (a *actor) endAndReopen(c *conn, name string, s step) error {
 // wants it makes another one.
 func (a *actor) remove(c *conn, name string) error {
 	l := a.live(name)
-	if l == nil || staysInFear(name) && !l.fear.Load() {
+	if l == nil || isStrict(name) && !l.strict.Load() {
 		return nil // its maker is about to set its ways, by its name
 	}
 	l.removed.Store(true)
 	return a.ctl(c, "rm "+name)
+}
+
+// drop drops a reader.
+func (a *actor) drop(c *conn, s step) error {
+	ctx, cancel := soon()
+	defer cancel()
+	st, err := c.status(ctx)
+	if err != nil {
+		return err
+	}
+	readers := st.lines("reader")
+	if len(readers) == 0 {
+		return nil
+	}
+	f := readers[of(s.size, len(readers))]
+	if len(f) < 7 {
+		return fmt.Errorf("/status: %q", f)
+	}
+	l := a.live(f[1])
+	if l == nil {
+		return nil // of a shell, or the events
+	}
+	l.mayDrop.Store(true)
+	return a.ctl(c, "drop "+f[6])
+}
+
+// spool has the history of a hub on disk, or not any more: then its folder
+// stays as it is, and nobody owns it.
+func (a *actor) spool(c *conn, name string, s step) error {
+	l := a.live(name)
+	if l == nil || isStrict(name) {
+		return nil
+	}
+	if !l.onDisk.Load() {
+		l.mayDisk.Store(true)
+		err := a.ctl(c, "spool "+name+" -f "+one(s.size, "never", "second", "always"))
+		l.onDisk.Store(err == nil)
+		return err
+	}
+	ctx, cancel := soon()
+	defer cancel()
+	st, err := c.status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range st.lines("spool") {
+		if f[1] == name {
+			a.mu.Lock()
+			a.left[f[2]] = true
+			a.mu.Unlock()
+		}
+	}
+	l.onDisk.Store(false)
+	if err := a.ctl(c, "nospool "+name); err != nil {
+		return err
+	}
+	l.mayDisk.Store(false)
+	return nil
+}
+
+// restart ends the server and starts it again. What was on disk must be there
+// again, and nothing else.
+func (a *actor) restart() error {
+	w := a.world
+	w.count("restarts", 1)
+	w.mu.Lock()
+	w.run++
+	run := w.run
+	w.up = make(chan struct{})
+	w.mu.Unlock()
+	if err := w.end(); err != nil {
+		return err
+	}
+	if err := w.start(); err != nil {
+		return err
+	}
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		close(w.up)
+	}()
+	c, err := a.dialRun(run, step{})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := soon()
+	defer cancel()
+	st, err := c.status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range st.lines("hub") {
+		info, err := c.Stat(ctx, f[1])
+		if err != nil {
+			return err
+		}
+		l := w.live(f[1])
+		if l == nil || !l.mayDisk.Load() {
+			return fmt.Errorf("there is a hub that was not on disk: %q", f)
+		}
+		l.onDisk.Store(true)
+		w.mu.Lock()
+		w.ledgers[hubID{run, info.Path / pathStep}] = l
+		w.mu.Unlock()
+		if err := w.checkHub(c, f); err != nil {
+			return err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, l := range w.ledgers {
+		if id.run == run {
+			continue
+		}
+		delete(w.ledgers, id)
+		if here := slices.Contains(slices.Collect(maps.Values(w.ledgers)), l); !here && !l.removed.Load() && l.onDisk.Load() {
+			return fmt.Errorf("hub %s was on disk and is not there", l.name)
+		}
+	}
+	return nil
 }
 
 // look reads what describes the server, which must be well formed.
@@ -186,31 +338,40 @@ func (a *actor) churn(s step) error {
 
 // listen is the actor that reads the events.
 func (a *actor) listen() {
-	c, err := a.dial(step{})
-	if a.failed(err, "dial") {
-		return
+	for !a.stopped() {
+		c, err := a.dial(step{})
+		if a.failed(err, "dial") {
+			return
+		}
+		err = a.readEvents(c)
+		c.Close()
+		if !a.excused(c, err) && !wasDropped(err) && a.failed(err, "/events") {
+			return
+		}
 	}
-	defer c.Close()
+}
+
+func (a *actor) readEvents(c *conn) error {
 	ctx, cancel := soon()
 	defer cancel()
 	f, err := c.Open(ctx, "/events", client.OREAD)
-	if a.failed(err, "open /events") {
-		return
+	if err != nil {
+		return err
 	}
 	in := f.Reader(2)
-	buf := make([]byte, 4096)
 	for !a.stopped() {
 		s := a.next("listens")
 		ctx, cancel := within(s.pause())
-		n, err := in.ReadContext(ctx, buf)
+		p, err := in.Next(ctx)
 		cancel()
-		if !gaveUp(err) && a.failed(err, "read /events") {
-			return
+		if err != nil && !gaveUp(err) {
+			return err
 		}
-		if bytes.ContainsRune(buf[:n], 0) {
-			a.fail("%s: %q", a.name, buf[:n])
+		if !utf8.Valid(p) || bytes.IndexByte(p, 0) >= 0 {
+			return fmt.Errorf("%q", p)
 		}
 	}
+	return nil
 }
 
 // A status is the lines of /status, in fields.

@@ -16,7 +16,10 @@ type ledger struct {
 	// freezes is odd while the hub is frozen, or about to be or not to be: then
 	// a reader without places may read it as a plain file.
 	freezes atomic.Uint64
-	fear    atomic.Bool // in fear for good, so that nobody may lose a byte
+	strict  atomic.Bool // in fear or on disk for good, so that nobody may lose a byte
+	onDisk  atomic.Bool // for sure
+	mayDisk atomic.Bool // or perhaps
+	mayDrop atomic.Bool // readers may be dropped
 	ended   atomic.Bool // it was ended at some time
 	removed atomic.Bool
 	acked   atomic.Int64 // of a placed hub: bytes that are in for sure

@@ -23,70 +23,106 @@ func (a *actor) read() {
 		name := one(s.who, hubNames...)
 		var from string
 		if of(s.where, 3) == 0 {
-			err = a.readPlaces(c, name, s)
 			from = "@"
+			r := &placeReader{actor: a, name: name, buf: make([]byte, 256<<10)}
+			err = r.read(c)
+			for a.excused(c, err) && r.l != nil && r.l.onDisk.Load() && !a.stopped() {
+				a.count("readers that came back", 1) // and go on at the very byte
+				c.Close()
+				if c, err = a.dial(s); a.failed(err, "dial") {
+					return
+				}
+				err = r.read(c)
+			}
 		} else {
 			from = one(s.where<<4, "", "", "@end", "@-"+strconv.Itoa(of(s.size, 1<<20)))
 			err = a.readCursor(c, name, from, s)
 		}
 		c.Close()
-		if a.failed(err, "read %s%s", name, from) {
+		if !a.excused(c, err) && a.failed(err, "read %s%s", name, from) {
 			return
 		}
 	}
 }
 
-// readPlaces reads a hub and says from where. It misses nothing but what it is
-// told is discarded.
-func (a *actor) readPlaces(c *conn, name string, s step) error {
-	f, l, err := a.open(c, name, "@", client.OREAD)
-	if err != nil {
+// A placeReader reads a hub and says from where. It misses nothing but what it
+// is told is discarded.
+type placeReader struct {
+	*actor
+	name string
+	buf  []byte
+
+	l      *ledger // nil: it has not been open
+	check  checker
+	pos    int64
+	jumped int64 // over so many bytes that were discarded
+}
+
+func (r *placeReader) read(c *conn) error {
+	f, l, err := r.open(c, r.name, "@", client.OREAD)
+	switch {
+	case err != nil:
 		return err
+	case r.l == nil:
+		r.l, r.check = l, l.checker(0)
+	case r.l != l && r.l.removed.Load():
+		return nil
+	case r.l != l:
+		return fmt.Errorf("at %d it came back to another hub", r.pos)
 	}
-	pos := int64(0)
-	check := l.checker(0)
-	buf := make([]byte, 256<<10)
-	jumped := int64(0)
-	for !a.stopped() {
-		s := a.next("reads " + name + " at " + strconv.FormatInt(pos, 10))
-		p := buf[:1+of(s.size, len(buf))]
-		ctx, cancel := within(s.pause())
+	for !r.stopped() {
+		s := r.next("reads " + r.name + " at " + strconv.FormatInt(r.pos, 10))
+		p := r.buf[:1+of(s.size, len(r.buf))]
 		switch of(s.what, 32) {
 		case 0:
-			cancel()
 			return f.Close()
 		case 1, 2:
-			a.pause(s.pause())
+			r.pause(s.pause())
 		case 3:
-			cancel()
-			hangUp(c, func(ctx context.Context) { f.ReadAtContext(ctx, p, pos) })
+			hangUp(c, func(ctx context.Context) { f.ReadAtContext(ctx, p, r.pos) })
 			return nil
 		}
-		n, err := f.ReadAtContext(ctx, p, pos)
+		ctx, cancel := within(s.pause())
+		n, err := f.ReadAtContext(ctx, p, r.pos)
 		cancel()
-		switch first, gone := discarded(err); {
-		case gone && first <= pos:
-			return fmt.Errorf("at %d: %w", pos, err)
-		case gone:
-			a.count("discarded", 1)
-			jumped += first - pos
-			check.jump(first)
-			pos = first
-		case err == nil:
-			if err := check.take(p[:n], false); err != nil {
-				return fmt.Errorf("at %d: %w", pos, err)
-			}
-			pos += int64(n)
-			a.count("bytes read from places", n)
-			if check.lacks() > jumped {
-				return fmt.Errorf("at %d: it lacks %d bytes, and was told of %d", pos, check.lacks(), jumped)
-			}
-		case err != io.EOF && !gaveUp(err):
-			return err
+		if l.mayDrop.Load() && wasDropped(err) {
+			return nil
+		}
+		if err := r.took(p[:n], err); err != nil {
+			return fmt.Errorf("at %d: %w", r.pos, err)
 		}
 	}
 	return nil
 }
+
+// took checks what a read brought.
+func (r *placeReader) took(p []byte, err error) error {
+	if first, gone := discarded(err); gone && first > r.pos {
+		r.count("discarded", 1)
+		r.jumped += first - r.pos
+		r.pos = first
+		r.check.jump(first)
+		return nil
+	}
+	if err != nil {
+		if err == io.EOF || gaveUp(err) {
+			return nil
+		}
+		return err
+	}
+	if err := r.check.take(p, false); err != nil {
+		return err
+	}
+	r.pos += int64(len(p))
+	r.count("bytes read from places", len(p))
+	if lacks := r.check.lacks(); lacks > r.jumped {
+		return fmt.Errorf("it lacks %d bytes, and was told of %d", lacks, r.jumped)
+	}
+	return nil
+}
+
+// wasDropped reports whether err says that the reader is to read no more.
+func wasDropped(err error) bool { return err != nil && strings.Contains(err.Error(), "dropped: ") }
 
 // discarded returns the oldest byte that is retained, if err says that what was
 // asked for is not.
@@ -105,7 +141,7 @@ type cursorReader struct {
 	buf   []byte
 
 	freezes uint64 // of the hub, at the opening
-	strict  bool   // the hub was in fear then: nothing may be missing
+	strict  bool   // the hub was so then: nothing may be missing
 	lazy    bool
 	start   int64 // offset at which it was opened; -1: not known
 	got     int64 // bytes
@@ -121,7 +157,7 @@ func (a *actor) readCursor(c *conn, name, at string, s step) error {
 	if err != nil {
 		return err
 	}
-	r := &cursorReader{actor: a, c: c, f: f, l: l, buf: make([]byte, 256<<10), strict: l.fear.Load(), lazy: mode == client.ORDWR, sure: true}
+	r := &cursorReader{actor: a, c: c, f: f, l: l, buf: make([]byte, 256<<10), strict: l.strict.Load(), lazy: mode == client.ORDWR, sure: true}
 	if r.freezes = l.freezes.Load(); l.frozen() {
 		return f.Close() // it would read a plain file
 	}
@@ -140,7 +176,7 @@ func (a *actor) readCursor(c *conn, name, at string, s step) error {
 		err = r.oneByOne()
 	}
 	switch {
-	case err == errFrozen || err == errHungUp:
+	case err == errFrozen || err == errHungUp || r.l.mayDrop.Load() && wasDropped(err):
 		return nil
 	case err == nil:
 		err = r.account()
@@ -271,7 +307,7 @@ func (r *cursorReader) account() error {
 	case r.check.lacks() > lost:
 		return fmt.Errorf("it lacks %d bytes, the server says that it lost %d", r.check.lacks(), lost)
 	case lost > 0 && r.strict:
-		return fmt.Errorf("it lost %d bytes of a hub in fear", lost)
+		return fmt.Errorf("it lost %d bytes of a hub that loses none", lost)
 	}
 	r.count("readers accounted for", 1)
 	if r.sure {

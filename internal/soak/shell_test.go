@@ -20,7 +20,7 @@ func (a *actor) shell() {
 		}
 		err = a.oneShell(c, s)
 		c.Close()
-		if a.failed(err, "shell") {
+		if !a.excused(c, err) && a.failed(err, "shell") {
 			return
 		}
 	}

@@ -39,42 +39,49 @@ type world struct {
 	stop chan struct{} // closed when the actors are to come to their end
 
 	mu       sync.Mutex
-	ledgers  map[uint64]*ledger // guarded by mu: by the hub's number
-	last     []string           // guarded by mu: what was done last, a ring
-	lines    int                // guarded by mu: ever
-	stopping bool               // guarded by mu: stop is closed
-	tally    map[string]int64   // guarded by mu: what came about, and how often
+	run      int               // guarded by mu: of the server, counted
+	up       chan struct{}     // guarded by mu: closed when it serves
+	ledgers  map[hubID]*ledger // guarded by mu
+	left     map[string]bool   // guarded by mu: folders whose hubs have left them
+	last     []string          // guarded by mu: what was done last, a ring
+	lines    int               // guarded by mu: ever
+	stopping bool              // guarded by mu: stop is closed
+	tally    map[string]int64  // guarded by mu: what came about, and how often
 }
 
 // start starts the server and returns when it serves.
-func (w *world) start() {
-	w.t.Helper()
+func (w *world) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan error, 1)
 	w.cancel, w.done = cancel, make(chan error, 1)
 	c := daemon.Config{
-		Addr: w.unix, Also: daemon.Addrs{w.tcp},
+		Addr: w.unix, Also: daemon.Addrs{w.tcp}, State: w.state(),
 		Log:   slog.New(slog.NewTextHandler(&w.log, nil)),
 		Ready: func(err error) { ready <- err },
 	}
 	go func() { w.done <- daemon.Run(ctx, c) }() // ends with ctx; end waits
-	if err := <-ready; err != nil {
+	err := <-ready
+	if err != nil {
 		cancel()
-		w.t.Fatal(err)
 	}
+	return err
 }
 
 // end ends the server, and returns when it has.
-func (w *world) end() {
-	w.t.Helper()
+func (w *world) end() error {
 	w.cancel()
 	select {
 	case err := <-w.done:
-		if err != nil {
-			w.t.Errorf("the server ended with: %v", err)
-		}
+		return err
 	case <-time.After(patience):
-		w.fatal("the server does not end")
+		return fmt.Errorf("the server does not end:\n%s", stacks())
+	}
+}
+
+func (w *world) mustEnd() {
+	w.t.Helper()
+	if err := w.end(); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -90,11 +97,21 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if err := os.Mkdir(filepath.Join(dir, "hub"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, seed: seed, dir: dir, stop: make(chan struct{}), ledgers: map[uint64]*ledger{}}
+	w := &world{
+		t: t, seed: seed, dir: dir,
+		stop: make(chan struct{}), up: make(chan struct{}),
+		ledgers: map[hubID]*ledger{}, left: map[string]bool{}, tally: map[string]int64{},
+	}
 	w.unix, w.tcp = parse(t, "soak"), parse(t, "tcp!127.0.0.1!"+freePort(t))
-	w.start()
+	if err := w.start(); err != nil {
+		t.Fatal(err)
+	}
+	close(w.up)
 	return w
 }
+
+// state is the folder of hubs on disk.
+func (w *world) state() string { return filepath.Join(w.dir, "state") }
 
 func parse(t *testing.T, s string) transport.Addr {
 	t.Helper()
@@ -159,9 +176,6 @@ func (w *world) note(format string, args ...any) {
 func (w *world) count(what string, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.tally == nil {
-		w.tally = map[string]int64{}
-	}
 	w.tally[what] += int64(n)
 }
 
@@ -219,20 +233,29 @@ func (w *world) finish() {
 // pathStep is how many qid.paths a hub has: the ways to open it have their own.
 const pathStep = 5
 
+// A hubID is a hub's number, which it has for one run of the server.
+type hubID struct {
+	run    int
+	number uint64
+}
+
 // ledger returns the ledger of an open hub.
-func (w *world) ledger(ctx context.Context, f *client.File) (*ledger, error) {
+func (w *world) ledger(ctx context.Context, c *conn, f *client.File) (*ledger, error) {
 	info, err := f.Stat(ctx)
 	if err != nil {
 		return nil, err
 	}
 	name, _, _ := strings.Cut(info.Name, "@")
-	number := info.Path / pathStep
+	id := hubID{c.run, info.Path / pathStep}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := w.ledgers[number]
+	if c.run != w.run {
+		return nil, client.ErrLost // or is about to be
+	}
+	l := w.ledgers[id]
 	if l == nil {
-		l = &ledger{name: name, tag: byte(number) &^ high, placed: isPlaced(name)}
-		w.ledgers[number] = l
+		l = &ledger{name: name, tag: byte(id.number) &^ high, placed: isPlaced(name)}
+		w.ledgers[id] = l
 	}
 	return l, nil
 }
@@ -250,12 +273,17 @@ func (w *world) live(name string) *ledger {
 }
 
 // The hubs of a soak, and how they are written: what begins with p has places;
-// what ends with f is in fear for good.
-var hubNames = []string{"p0", "p1", "pf", "m0", "m1", "mf"}
+// what ends with f is in fear for good, and what ends with s on disk.
+var hubNames = []string{"p0", "p1", "pf", "ps", "m0", "m1", "mf", "ms"}
 
 func isPlaced(hub string) bool { return hub[0] == 'p' }
 
-func staysInFear(hub string) bool { return strings.HasSuffix(hub, "f") }
+func staysInFear(hub string) bool { return hub[1] == 'f' }
+
+func staysOnDisk(hub string) bool { return hub[1] == 's' }
+
+// isStrict reports whether of the hub no byte is ever to be lost.
+func isStrict(hub string) bool { return staysInFear(hub) || staysOnDisk(hub) }
 
 // An actor does what its plan says, over one connection after another.
 type actor struct {
@@ -269,15 +297,31 @@ type actor struct {
 // patience.
 type conn struct {
 	*client.Conn
+	run   int    // of the server
 	user  string // "" if the server does not call it by a name of its own
 	leash *leash // nil: a plain socket
 }
 
-// dial connects to the server, as the step says.
+// dial connects to the server, as the step says. If the server is being
+// restarted it waits for that.
 func (a *actor) dial(s step) (*conn, error) {
+	for {
+		a.mu.Lock()
+		run, up := a.run, a.up
+		a.mu.Unlock()
+		<-up
+		c, err := a.dialRun(run, s)
+		if err == nil || !a.restarted(run) {
+			return c, err
+		}
+	}
+}
+
+// dialRun is dial for one run of the server.
+func (a *actor) dialRun(run int, s step) (*conn, error) {
 	a.lives++
 	a.count("connections", 1)
-	c := &conn{}
+	c := &conn{run: run}
 	addr := a.unix
 	if s.how&1 == 1 {
 		addr = a.tcp
@@ -295,6 +339,19 @@ func (a *actor) dial(s step) (*conn, error) {
 	}
 	c.Conn, err = client.New(ctx, nc, client.Options{Uname: c.user, Ordered: s.how&8 == 0})
 	return c, err
+}
+
+// restarted reports whether a run of the server is over.
+func (w *world) restarted(run int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.run != run
+}
+
+// excused reports whether an error comes of the end of the server that it was
+// to be.
+func (a *actor) excused(c *conn, err error) bool {
+	return errors.Is(err, client.ErrLost) && a.restarted(c.run)
 }
 
 // soon is the context of what must not take longer than patience.
@@ -359,7 +416,7 @@ func (a *actor) open(c *conn, name, at string, mode uint8) (*client.File, *ledge
 		if err != nil {
 			return nil, nil, err
 		}
-		l, err := a.ledger(ctx, f)
+		l, err := a.ledger(ctx, c, f)
 		return f, l, err
 	}
 }
@@ -371,19 +428,22 @@ func (a *actor) create(ctx context.Context, c *conn, name string) error {
 		return err
 	}
 	defer f.Close()
-	if !staysInFear(name) {
-		return nil
-	}
-	l, err := a.ledger(ctx, f)
-	if err != nil {
+	l, err := a.ledger(ctx, c, f)
+	if err != nil || !isStrict(name) {
 		return err
 	}
-	switch err := a.ctl(c, "fear "+name); {
+	words := "fear " + name
+	if staysOnDisk(name) {
+		words = "spool " + name + one(uint32(a.lives)*0x9e3779b9, " -f never", " -f second", " -f always")
+		l.mayDisk.Store(true)
+	}
+	switch err := a.ctl(c, words); {
 	case errors.Is(err, client.ErrNotExist): // and removed again
 	case err != nil:
 		return err
 	default:
-		l.fear.Store(true)
+		l.onDisk.Store(staysOnDisk(name))
+		l.strict.Store(true)
 	}
 	return nil
 }

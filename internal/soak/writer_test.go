@@ -23,7 +23,7 @@ func (a *actor) write() {
 			err = a.writeMixed(c, name)
 		}
 		c.Close()
-		if err != errGone && a.failed(err, "write %s", name) {
+		if err != errGone && !a.excused(c, err) && a.failed(err, "write %s", name) {
 			return
 		}
 	}
@@ -104,6 +104,8 @@ func (m *mixedWriter) once(s step) error {
 		return nil
 	case n != 0:
 		return errors.Join(errors.New("a write was taken in part"), err)
+	case errors.Is(err, client.ErrLost):
+		return err // nobody knows
 	}
 	// It has not happened, and these words will come again.
 	m.unsent(len(p) / wordSize)
