@@ -274,3 +274,35 @@ func TestRecoveryMayFailHalfWay(t *testing.T) {
 		}
 	}
 }
+
+// A crash while old segments go leaves no hole, and does not take the stream
+// back.
+func TestCrashWhileOldSegmentsGo(t *testing.T) {
+	for seed := range uint64(60) {
+		d := newDisk(seed)
+		o := Options{Sync: Always, Segment: 2000, Keep: 5000, Tail: 1}
+		rnd := rand.New(rand.NewPCG(seed, 4))
+		var last int64
+		for range 4 {
+			o.FS = d.view()
+			s := mustOpen(t, testDir, o)
+			if _, next := s.Bounds(); next != last {
+				t.Fatalf("seed %d: the stream ends at %d; want %d (%s)", seed, next, last, s.Repaired())
+			}
+			first, _ := s.Bounds()
+			if _, err := readFrom(s, first); err != nil {
+				t.Fatal(err)
+			}
+			for range 1 + rnd.IntN(12) {
+				write(t, s, 1+rnd.IntN(2000))
+			}
+			if rnd.IntN(2) == 0 {
+				s.SetLimits(2000, 0) // several at once
+			}
+			last = s.Stable()
+			d.crash()
+			s.Close()
+			s.Wait()
+		}
+	}
+}
