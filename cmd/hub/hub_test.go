@@ -70,6 +70,7 @@ func hub(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	t.Setenv("HUB_SERVER", "")
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	var out, err bytes.Buffer
 	a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &err}
 	code = a.run(args)

@@ -23,17 +23,18 @@ func (a *app) lsCmd() *cobra.Command {
 		Use:   "ls [--json | --graph]",
 		Short: "list shells and hubs",
 		Long: `List the shells of a server, and the hubs that belong to no shell: name, state
-or mode, or "ended" with the status of who wrote it, size of the terminal or bytes retained, clients or readers, since when
-the shell runs or when the hub was written last, and the command. The pipes
-between hubs follow, if there are any.
+or mode, or "ended" with the status of who wrote it, size of the terminal or bytes
+retained, clients or readers, since when the shell runs or when the hub was
+written last, and the command. The mode begins with "spool" where the history is
+on the disk. The pipes between hubs follow, if there are any.
 
 With --graph it is a drawing for dot(1): hubs with what they retain and get a
 second, shells as boxes, pipes as arrows with their commands and their gain, the
 bytes that come out for each that goes in. What is part of a loop is coloured.
 "hub ls --graph | dot -Tsvg" makes a picture of it.
 
-If this user's server does not run there is nothing to list: standard error says
-so, and the exit status is 0.`,
+If this user's server does not run it is started if it has kept hubs on the disk.
+Else there is nothing to list: standard error says so, and the exit status is 0.`,
 		Args:              a.atMost(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,7 +63,7 @@ so, and the exit status is 0.`,
 // run, nothing is.
 func (a *app) status(ctx context.Context) (server.Status, error) {
 	var st server.Status
-	err := a.with(ctx, false, func(ctx context.Context, srv *server.Server) (err error) {
+	err := a.withKept(ctx, func(ctx context.Context, srv *server.Server) (err error) {
 		st, err = srv.StatusSince(ctx)
 		return err
 	})

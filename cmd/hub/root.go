@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hubfs/cmd/hub/internal/server"
+	"hubfs/internal/daemon"
 	"hubfs/transport"
 )
 
@@ -43,10 +44,11 @@ Shells
   rm NAME                   remove an ended shell's files, or a hub
 
 Hubs
-  tee [-q BYTES] [--wait] NAME [-- CMD ARG...]
+  tee [-q BYTES] [--spool] [--fear] [--wait] NAME [-- CMD ARG...]
                             stdin, or CMD's output, to stdout and into a hub
-  watch [-n LINES] NAME     follow a hub or a shell's output; leave with the
-                            exit status of who wrote it
+  watch [-n LINES] [--since TIME] [--grep RE] [-t] NAME...
+                            follow hubs or shells' output; leave with the exit
+                            status of who wrote it
   read HUB[@POS]            the hub on stdout until it ends; HUB@end, HUB@-N
   write HUB                 stdin into the hub, which is made if need be
   pipe [-e] FROM [-- CMD ARG... --] TO
@@ -255,12 +257,31 @@ func connectTo(ctx context.Context, addr transport.Addr, start bool) (*server.Se
 	return server.Connect(ctx, addr, args)
 }
 
+// connectKept is connect for those who want what is there: a server that does
+// not run is started only if it has kept hubs on the disk.
+func (a *app) connectKept(ctx context.Context) (*server.Server, error) {
+	addr, err := a.addr()
+	if err != nil {
+		return nil, err
+	}
+	return a.connect(ctx, daemon.Kept(addr))
+}
+
 // with connects to the server and does the work of a command, which a signal
 // can interrupt.
 func (a *app) with(ctx context.Context, start bool, do func(ctx context.Context, srv *server.Server) error) error {
+	return a.connected(ctx, func(ctx context.Context) (*server.Server, error) { return a.connect(ctx, start) }, do)
+}
+
+// withKept is with and connectKept.
+func (a *app) withKept(ctx context.Context, do func(ctx context.Context, srv *server.Server) error) error {
+	return a.connected(ctx, a.connectKept, do)
+}
+
+func (a *app) connected(ctx context.Context, connect func(context.Context) (*server.Server, error), do func(ctx context.Context, srv *server.Server) error) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	srv, err := a.connect(ctx, start)
+	srv, err := connect(ctx)
 	if err != nil {
 		return cause(ctx, err)
 	}

@@ -197,9 +197,23 @@ func (a *app) rmCmd() *cobra.Command {
 }
 
 func (a *app) ctlCmd() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "ctl [WORD...]",
 		Short: "write a line to the server's /ctl; without words, print it",
+		Long: `Write a line to the server's /ctl; without words, print it. hubfs(4) has all the
+words; among them, for hubs:
+
+  fear HUB, calm HUB           writers wait for the slowest reader, or never do
+  patience HUB SECONDS         in fear: drop a reader that holds them up so long
+  nopatience HUB               in fear: wait for ever
+  drop READER                  end a reader, by its number in /status
+  spool HUB [-f always|second|never] [-k BYTES] [-a SECONDS] [DIR]
+                               keep its whole history on the server's disk
+  nospool HUB                  keep it in memory again
+  size HUB BYTES               how much is retained in memory
+  limit HUB BYTES/S, nolimit HUB
+  freeze HUB, melt HUB, trunc HUB, notrunc HUB, eof HUB
+  end HUB [STATUS], reopen HUB`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), false, func(ctx context.Context, srv *server.Server) error {
 				switch len(args) {
@@ -219,6 +233,8 @@ func (a *app) ctlCmd() *cobra.Command {
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	cmd.Flags().SetInterspersed(false) // flags behind the first word are /ctl's
+	return cmd
 }
 
 // quitIsNoLoss drops the error of a connection that ended because we asked

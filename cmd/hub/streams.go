@@ -31,7 +31,7 @@ are faster than we are, "hub: skipped N bytes" says what was missed.`,
 			if err != nil {
 				return err
 			}
-			return a.with(cmd.Context(), false, func(ctx context.Context, srv *server.Server) error {
+			return a.withKept(cmd.Context(), func(ctx context.Context, srv *server.Server) error {
 				return a.read(ctx, srv, name, pos)
 			})
 		},

@@ -124,7 +124,7 @@ func (a *app) watch(ctx context.Context, names []string, o watchOptions) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	srv, err := a.connect(ctx, false)
+	srv, err := a.connectKept(ctx)
 	if err != nil {
 		return cause(ctx, err)
 	}

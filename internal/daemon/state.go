@@ -10,6 +10,17 @@ import (
 // NoState is the value of Config.State for a server that keeps nothing.
 const NoState = "none"
 
+// Kept reports whether the server at a, which is this user's own, would find hubs
+// again if it were started.
+func Kept(a transport.Addr) bool {
+	dir, err := stateDir(a, "")
+	if err != nil || dir == "" {
+		return false
+	}
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) > 0
+}
+
 // stateDir is the folder for what a server is to find again when it is started
 // again, "" if there is none. A server of the user's own, which has a NAME, has
 // one for each NAME; for others the flag says where.
