@@ -3,6 +3,7 @@ package filestore
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // unit is how much is fetched from a file at a time: a few blocks of checksum,
@@ -13,9 +14,10 @@ const unit = 4 * blockSize
 // it. It goes back to its pool when neither the store nor a Piece holds it.
 type block struct {
 	refs atomic.Int32 // the store's and one for each Piece
-	buf  []byte       // of unit bytes; immutable
 
-	// Set by the loader before the block is loaded, and not changed after.
+	// Set by the loader before the block is loaded, and not changed after. One
+	// that is only asked for has no memory yet: very many can be.
+	buf  *[unit]byte
 	data []byte                  // buf, as far as it is good to read
 	bad  [unit / blockSize]error // why a block of checksum is not
 
@@ -23,23 +25,31 @@ type block struct {
 	seg    *segment
 	off    int64 // in the stream
 	loaded bool
-	wanted bool   // somebody was told ErrNotLoaded, and has not come yet
-	unread bool   // nobody has come yet at all
-	used   uint64 // Store.clock at the last use
+	failed time.Time // when it was loaded, if some of it is bad
+	wanted bool      // somebody was told ErrNotLoaded, and has not come yet
+	unread bool      // nobody has come yet at all
+	used   uint64    // Store.clock at the last use
 }
 
-// The blocks that nobody holds. This is a cache, not state: all stores share
-// it, as hub's chunks are shared.
-var pool = sync.Pool{New: func() any { return &block{buf: make([]byte, unit)} }}
+// The memory of blocks that nobody holds. This is a cache, not state: all
+// stores share it, as hub's chunks are shared.
+var pool = sync.Pool{New: func() any { return new([unit]byte) }}
 
-// newBlock returns a block held once, of which only buf is set.
-func newBlock() *block {
-	b := pool.Get().(*block)
+// askBlock returns a block held once, without memory.
+func askBlock() *block {
+	b := &block{}
 	b.refs.Store(1)
 	return b
 }
 
-// Free lets go of the block once.
+// newBlock returns a block held once, of which only buf is set.
+func newBlock() *block {
+	b := askBlock()
+	b.buf = pool.Get().(*[unit]byte)
+	return b
+}
+
+// Free lets go of the block once. Whoever is the last gives the memory back.
 func (b *block) Free() {
 	switch n := b.refs.Add(-1); {
 	case n > 0:
@@ -47,7 +57,8 @@ func (b *block) Free() {
 	case n < 0:
 		panic("filestore: a Piece was freed twice")
 	}
-	b.seg, b.data, b.bad = nil, nil, [unit / blockSize]error{}
-	b.loaded, b.wanted = false, false
-	pool.Put(b)
+	if b.buf != nil {
+		pool.Put(b.buf)
+		b.buf, b.data = nil, nil
+	}
 }

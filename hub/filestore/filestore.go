@@ -138,6 +138,7 @@ type Store struct {
 
 	// The loader.
 	blocks    map[int64]*block // by the offset of their first byte
+	loaded    []*block         // those of them that are, in no order
 	queue     []*block         // to be loaded
 	loading   int              // goroutines
 	clock     uint64           // ticks at each use of a block

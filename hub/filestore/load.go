@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"hubfs/hub"
@@ -18,9 +19,15 @@ const (
 	ahead      = 8
 	// So many units are kept that were read, for whoever follows, and so many
 	// in all. One that nobody has read yet does not go for another before
-	// that, else many readers at many places would never get on.
+	// that, else many readers at many places would never get on. Those that are
+	// only asked for do not count: they have no memory, and if they did, the
+	// units of many readers would drive out one another before they are read.
 	keepUnits = 24
 	mostUnits = 256
+	// retryBad is how long bytes that could not be read are told of before the
+	// disk is asked again. It is not at once: whoever hears that they have been
+	// fetched has to find out that they are bad.
+	retryBad = time.Second
 	// idle is how long units and files are kept that nobody uses.
 	idle = 5 * time.Second
 )
@@ -69,8 +76,9 @@ func (s *Store) blockLocked(off int64, wanted bool) *block {
 	seg := find(s.segments, off)
 	start := off - (off-seg.first)%unit
 	b := s.blocks[start]
-	if b != nil && b.loaded && off >= start+int64(len(b.data)) {
-		s.forgetLocked(b) // the segment has grown since
+	if b != nil && b.loaded && (off >= start+int64(len(b.data)) || // the segment has grown since
+		!b.failed.IsZero() && time.Since(b.failed) >= retryBad) {
+		s.forgetLocked(b)
 		b = nil
 	}
 	if b == nil {
@@ -92,6 +100,9 @@ func (s *Store) blockLocked(off int64, wanted bool) *block {
 // nothing until half of it is missing, and then asks for many at once: to start
 // and to stop costs more than to fetch.
 func (s *Store) fetchAheadLocked(seg *segment, start int64) {
+	if len(s.queue) > keepUnits {
+		return // those who wait come first
+	}
 	n := aheadFirst
 	if b := s.blocks[start-unit]; b != nil && b.loaded {
 		n = ahead
@@ -128,9 +139,7 @@ func (s *Store) pieceLocked(b *block, off, max int64) (hub.Piece, error) {
 			continue
 		}
 		if end = k * blockSize; end <= i {
-			err := b.bad[k]
-			s.forgetLocked(b) // who asks again has the disk asked again
-			return hub.Piece{}, err
+			return hub.Piece{}, b.bad[k]
 		}
 	}
 	b.refs.Add(1)
@@ -149,7 +158,7 @@ func (e *SumError) Error() string {
 
 // fetchLocked has a unit fetched.
 func (s *Store) fetchLocked(seg *segment, off int64) *block {
-	b := newBlock()
+	b := askBlock()
 	b.seg, b.off, b.unread = seg, off, true
 	s.clock++
 	b.used = s.clock
@@ -166,6 +175,9 @@ func (s *Store) fetchLocked(seg *segment, off int64) *block {
 // forgetLocked takes a block that is loaded out of the cache.
 func (s *Store) forgetLocked(b *block) {
 	delete(s.blocks, b.off)
+	i, last := slices.Index(s.loaded, b), len(s.loaded)-1
+	s.loaded[i], s.loaded[last] = s.loaded[last], nil
+	s.loaded = s.loaded[:last]
 	b.Free()
 }
 
@@ -187,10 +199,15 @@ func (s *Store) load() {
 		}
 		s.mu.Unlock()
 
+		b.buf = pool.Get().(*[unit]byte)
 		s.fetch(b)
 
 		s.mu.Lock()
 		b.loaded = true
+		s.loaded = append(s.loaded, b)
+		if b.bad != [unit / blockSize]error{} {
+			b.failed = time.Now()
+		}
 		s.evictLocked()
 		s.armIdleLocked()
 		var changed notice
@@ -207,7 +224,7 @@ func (s *Store) load() {
 func (s *Store) fetch(b *block) {
 	o, err := s.hold(b.seg)
 	if err != nil {
-		b.data = b.buf
+		b.data = b.buf[:]
 		for i := range b.bad {
 			b.bad[i] = err
 		}
@@ -294,10 +311,10 @@ func (s *Store) hold(seg *segment) (*opened, error) {
 // evictLocked makes room for the next unit, in the place of the one that was
 // used longest ago.
 func (s *Store) evictLocked() {
-	for len(s.blocks) > keepUnits {
+	for len(s.loaded) > keepUnits {
 		var oldest *block
-		for _, b := range s.blocks {
-			if b.loaded && (!b.unread || len(s.blocks) > mostUnits) && (oldest == nil || b.used < oldest.used) {
+		for _, b := range s.loaded {
+			if (!b.unread || len(s.loaded) > mostUnits) && (oldest == nil || b.used < oldest.used) {
 				oldest = b
 			}
 		}
@@ -328,8 +345,8 @@ func (s *Store) idleNow() {
 	if s.clock == s.idleClock {
 		files = s.dropLoadedLocked()
 	} else {
-		for _, b := range s.blocks {
-			if b.loaded && b.used <= s.idleClock {
+		for _, b := range slices.Clone(s.loaded) {
+			if b.used <= s.idleClock {
 				s.forgetLocked(b)
 			}
 		}
@@ -345,10 +362,8 @@ func (s *Store) idleNow() {
 // dropLoadedLocked gives up all that is there for readers, and returns files
 // to close.
 func (s *Store) dropLoadedLocked() (files []File) {
-	for _, b := range s.blocks {
-		if b.loaded {
-			s.forgetLocked(b)
-		}
+	for len(s.loaded) > 0 {
+		s.forgetLocked(s.loaded[0])
 	}
 	for len(s.shelf) > 0 {
 		files = append(files, s.unshelveLocked(0))

@@ -329,7 +329,7 @@ func (s *Store) copyAside(e Entry) (err error) {
 	b := newBlock()
 	defer b.Free()
 	for at := int64(0); ; {
-		n, err := from.ReadAt(b.buf, at)
+		n, err := from.ReadAt(b.buf[:], at)
 		if n > 0 {
 			if err := writeAt(to, b.buf[:n], at); err != nil {
 				return fmt.Errorf("write %s: %w", s.path(lostName(first)), err)

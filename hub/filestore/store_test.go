@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -163,6 +164,40 @@ func TestChangedByteIsAnErrorNotAByte(t *testing.T) {
 		t.Errorf("behind the bad block: %d bytes, %v", len(got), err)
 	}
 	closeAndWait(t, s)
+}
+
+// Who waits for bytes that turn out to be bad hears of it, through a hub too,
+// which looks whether they are there before it wakes anybody.
+func TestWaitingReaderHearsOfBadBytes(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir, Options{Segment: 1 << 20, Tail: 1})
+	write(t, s, 2<<20)
+	closeAndWait(t, s)
+	f, err := os.OpenFile(filepath.Join(dir, dataName(0)), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.WriteAt([]byte("other"), 5*blockSize)
+	f.Close()
+
+	s = mustOpen(t, dir, Options{Segment: 1 << 20, Tail: 1})
+	h := hub.New(hub.Options{Store: s})
+	r := h.NewReader(hub.FromOldest, hub.ReaderOptions{})
+	var got int
+	var sum *SumError
+	for buf := make([]byte, 1<<20); ; {
+		n, err := r.ReadContext(t.Context(), buf)
+		if got += n; err != nil {
+			if !errors.As(err, &sum) || got != 5*blockSize {
+				t.Errorf("%d bytes, then %v", got, err)
+			}
+			break
+		}
+	}
+	h.Close()
+	if err := s.Wait(); err != nil {
+		t.Error(err)
+	}
 }
 
 // A hole ends the stream, and what is behind it is not deleted.
@@ -489,6 +524,66 @@ func TestManyLateReaders(t *testing.T) {
 		s.mu.Unlock()
 	}
 	closeAndWait(t, s)
+}
+
+// More readers than there are units in memory all get on, each at a place of
+// its own.
+func TestMoreReadersThanUnits(t *testing.T) {
+	disk := &countingFS{}
+	s := mustOpen(t, t.TempDir(), Options{FS: disk, Sync: Never, Tail: 1})
+	const readers = 2 * mostUnits
+	want := write(t, s, readers*unit)
+	waiting := map[int]bool{}
+	for i := range readers {
+		waiting[i] = true
+	}
+	changed := make(chan struct{}, 1)
+	s.Notify(func() { poke(changed) })
+	for ; len(waiting) > 0; <-changed {
+		for i := range waiting {
+			off := i*unit + 7*i
+			pieces, err := s.Read(nil, int64(off), 1)
+			if errors.Is(err, hub.ErrNotLoaded) {
+				continue
+			}
+			if err != nil || pieces[0].Data[0] != want[off] {
+				t.Fatalf("at %d: %v", off, err)
+			}
+			pieces[0].Free()
+			delete(waiting, i)
+		}
+		s.mu.Lock()
+		if n := len(s.loaded); n > mostUnits {
+			t.Fatalf("%d units in memory", n)
+		}
+		s.mu.Unlock()
+		poke(changed)
+	}
+	closeAndWait(t, s)
+	if n := disk.reads.Load(); n > 2*readers {
+		t.Errorf("%d units fetched for %d readers", n, readers)
+	}
+}
+
+// A countingFS counts what is read.
+type countingFS struct {
+	OS
+	reads atomic.Int64
+}
+
+func (c *countingFS) Open(name string, flag int) (File, error) {
+	f, err := c.OS.Open(name, flag)
+	return countingFile{f, c}, err
+}
+
+type countingFile struct {
+	File
+	fs *countingFS
+}
+
+func (f countingFile) ReadAt(p []byte, off int64) (int, error) {
+	f.fs.reads.Add(1)
+	return f.File.ReadAt(p, off)
 }
 
 func TestPolicies(t *testing.T) {
