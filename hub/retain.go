@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -139,7 +140,11 @@ func (h *Hub) piecesLocked(dst []Piece, off int64, max int) (pieces []Piece, n i
 	} else {
 		pieces, err = h.store.Read(dst, off, max)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNotLoaded): // as it is: who waits is asked for again and again
+		return dst, 0, ErrNotLoaded
+	default:
 		return dst, 0, fmt.Errorf("read the stream: %w", err)
 	}
 	for _, p := range pieces[len(dst):] {
