@@ -70,7 +70,8 @@ type Config struct {
 	// standard error that it writes to.
 	Say func(Note)
 	// Slow is called when Add or Finish has been waiting for the hub's readers
-	// for SlowAfter, then twice as long, and so on. nil: it is not.
+	// for SlowAfter, then twice as long, and so on, each time by a goroutine of
+	// its own, until its context is done. nil: it is not.
 	Slow func(ctx context.Context)
 
 	Fear bool // wait for the hub's readers

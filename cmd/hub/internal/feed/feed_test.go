@@ -24,7 +24,15 @@ type job struct {
 	f     *Feed
 	in    *Intake
 	wrote bytes.Buffer
-	notes []string
+
+	mu    sync.Mutex
+	notes []string // guarded by mu; synctest.Wait and Finish come before a look
+}
+
+func (j *job) say(n Note) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.notes = append(j.notes, noted(n))
 }
 
 // begin starts to feed a hub called build.
@@ -43,14 +51,9 @@ func begin(t *testing.T, srv *servertest.Server, change func(*Config)) *job {
 func beginOn(t *testing.T, srv *servertest.Server, first *server.Server, change func(*Config)) *job {
 	t.Helper()
 	j := &job{t: t, srv: srv}
-	var mu sync.Mutex
 	cfg := Config{
 		Backlog: 100 << 10, Patience: time.Minute, Retry: -1,
-		Say: func(n Note) {
-			mu.Lock()
-			defer mu.Unlock()
-			j.notes = append(j.notes, noted(n))
-		},
+		Say: j.say,
 	}
 	if change != nil {
 		change(&cfg)
@@ -191,7 +194,7 @@ func TestEachByteArrivesOnceWhereverTheConnectionIsCut(t *testing.T) {
 				least = 1
 			}
 			cuts, begun := 0, false
-			for n := 1; !t.Failed(); n++ {
+			for n := 1; !t.Failed(); n += servertest.Stride {
 				cut := servertest.Cut{Down: n}
 				if up {
 					cut = servertest.Cut{Up: n}
@@ -207,7 +210,7 @@ func TestEachByteArrivesOnceWhereverTheConnectionIsCut(t *testing.T) {
 					break // everything passes before the cut
 				}
 			}
-			if cuts < 80 {
+			if cuts < 80/servertest.Stride {
 				t.Errorf("up %v, again %v: the connection was cut in only %d places", up, again, cuts)
 			}
 		}
@@ -218,8 +221,7 @@ func TestEachByteArrivesOnceWhereverTheConnectionIsCut(t *testing.T) {
 // returns nil.
 func beginAfter(t *testing.T, srv *servertest.Server, conn *server.Server) *job {
 	j := &job{t: t, srv: srv}
-	cfg := Config{Backlog: 100 << 10, Patience: time.Minute, Retry: -1,
-		Say: func(n Note) { j.notes = append(j.notes, noted(n)) }}
+	cfg := Config{Backlog: 100 << 10, Patience: time.Minute, Retry: -1, Say: j.say}
 	var err error
 	if j.f, err = Begin(t.Context(), conn, "build", srv.Connect, cfg); err != nil {
 		conn.Close()
@@ -397,11 +399,16 @@ func slowReader(t *testing.T, srv *servertest.Server) (read func()) {
 
 func TestFearWaitsForReadersAndSaysSo(t *testing.T) {
 	bubble(t, func(t *testing.T, srv *servertest.Server) {
-		var slow []time.Duration
+		var mu sync.Mutex
+		var slow []time.Duration // guarded by mu
 		start := time.Now()
 		j := begin(t, srv, func(c *Config) {
 			c.Fear = true
-			c.Slow = func(context.Context) { slow = append(slow, time.Since(start)) }
+			c.Slow = func(context.Context) {
+				mu.Lock()
+				defer mu.Unlock()
+				slow = append(slow, time.Since(start))
+			}
 		})
 		read := slowReader(t, srv)
 		written := make(chan struct{})
@@ -418,9 +425,11 @@ func TestFearWaitsForReadersAndSaysSo(t *testing.T) {
 		default:
 		}
 		synctest.Wait()
+		mu.Lock()
 		if want := []time.Duration{5 * time.Second, 15 * time.Second, 35 * time.Second}; !slices.Equal(slow, want) {
 			t.Errorf("said after %v, want %v", slow, want)
 		}
+		mu.Unlock()
 		go read() // ends with the hub
 		<-written
 		if err := j.f.Finish("exit 3"); err != nil || len(j.notes) > 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,8 +24,24 @@ type reading struct {
 	line *Line
 	s    *Stream
 	got  bytes.Buffer
-	said []string
 	done chan error
+
+	mu   sync.Mutex
+	said []string // guarded by mu
+}
+
+// say notes what a stream says.
+func (r *reading) say(format string, arg ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = append(r.said, fmt.Sprintf(format, arg...))
+}
+
+// says is what was said.
+func (r *reading) says() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.said)
 }
 
 // watch follows hub build; nil if the connection was cut before it began.
@@ -35,16 +52,16 @@ func watch(t *testing.T, srv *servertest.Server, retry time.Duration) *reading {
 	if err != nil {
 		return nil
 	}
-	r.line = NewLine(conn, srv.Connect, retry, func() { r.said = append(r.said, "lost") })
+	r.line = NewLine(conn, srv.Connect, retry, func() { r.say("lost") })
 	if r.s, err = r.line.Open(t.Context(), "build", false); err != nil {
 		r.line.Close()
 		return nil
 	}
-	r.s.Back = func(off int64) { r.said = append(r.said, fmt.Sprintf("back at %d", off)) }
-	r.s.Skipped = func(n int64) { r.said = append(r.said, fmt.Sprintf("skipped %d", n)) }
+	r.s.Back = func(off int64) { r.say("back at %d", off) }
+	r.s.Skipped = func(n int64) { r.say("skipped %d", n) }
 	go func() { // ends with the stream
 		r.done <- r.s.Copy(t.Context(), r.s.Hub.First, func(b Block) error {
-			if b.Off != int64(r.got.Len()) && !slices.ContainsFunc(r.said, func(s string) bool { return strings.HasPrefix(s, "skipped") }) {
+			if b.Off != int64(r.got.Len()) && !slices.ContainsFunc(r.says(), func(s string) bool { return strings.HasPrefix(s, "skipped") }) {
 				t.Errorf("a block at %d behind %d bytes", b.Off, r.got.Len())
 			}
 			r.got.Write(b.Data)
@@ -119,9 +136,9 @@ func TestNoByteIsSeenTwiceWhereverTheConnectionIsCut(t *testing.T) {
 			j.write(behind[10:])
 			j.ctl("end", "build", "exit", "3")
 			if err := <-r.done; err != nil || r.got.String() != before+behind || r.s.Hub.End != "exit 3" {
-				t.Errorf("%v, %q, %q, %q", err, &r.got, r.s.Hub.End, r.said)
+				t.Errorf("%v, %q, %q, %q", err, &r.got, r.s.Hub.End, r.says())
 			}
-			for _, said := range r.said {
+			for _, said := range r.says() {
 				if said == "lost" {
 					lost++
 				}
@@ -132,7 +149,7 @@ func TestNoByteIsSeenTwiceWhereverTheConnectionIsCut(t *testing.T) {
 	for _, up := range []bool{true, false} {
 		for _, again := range []bool{false, true} {
 			cuts, last := 0, 0
-			for n := 1; n < 3000 && n < last+300 && !t.Failed(); n++ {
+			for n := 1; n < 3000 && n < last+300 && !t.Failed(); n += servertest.Stride {
 				cut := servertest.Cut{Down: n}
 				if up {
 					cut = servertest.Cut{Up: n}
@@ -148,7 +165,7 @@ func TestNoByteIsSeenTwiceWhereverTheConnectionIsCut(t *testing.T) {
 					cuts++
 				}
 			}
-			if cuts < 50 {
+			if cuts < 50/servertest.Stride {
 				t.Errorf("up %v, again %v: the connection was cut in only %d places", up, again, cuts)
 			}
 		}
@@ -169,8 +186,8 @@ func TestLostServerIsTriedForAWhile(t *testing.T) {
 			if !server.Lost(err) || time.Since(start) != retry {
 				t.Errorf("%v after %v", err, time.Since(start))
 			}
-			if want := int(min(retry, 1)); len(r.said) != want {
-				t.Errorf("%q", r.said)
+			if want := int(min(retry, 1)); len(r.says()) != want {
+				t.Errorf("%q", r.says())
 			}
 			srv.Down(false)
 		}
@@ -186,7 +203,7 @@ func TestStreamsOfALostServerComeBackTogether(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		second.Back = func(off int64) { r.said = append(r.said, "second") }
+		second.Back = func(off int64) { r.say("second") }
 		done := make(chan error, 1)
 		go func() { // ends with the hub
 			done <- second.Copy(t.Context(), 0, func(Block) error { return nil })
@@ -200,9 +217,10 @@ func TestStreamsOfALostServerComeBackTogether(t *testing.T) {
 		if err := errors.Join(<-r.done, <-done); err != nil {
 			t.Error(err)
 		}
-		slices.Sort(r.said)
-		if !slices.Equal(r.said, []string{"back at 0", "lost", "second"}) {
-			t.Errorf("%q", r.said)
+		said := r.says()
+		slices.Sort(said)
+		if !slices.Equal(said, []string{"back at 0", "lost", "second"}) {
+			t.Errorf("%q", said)
 		}
 	})
 }
@@ -246,7 +264,7 @@ func TestMissedBytesAreSaid(t *testing.T) {
 		if err := <-r.done; err != nil {
 			t.Error(err)
 		}
-		if want := []string{"lost", "back at 9", "skipped 5904"}; !slices.Equal(r.said, want) || r.got.Len() != 9+4096 {
+		if want := []string{"lost", "back at 9", "skipped 5904"}; !slices.Equal(r.says(), want) || r.got.Len() != 9+4096 {
 			t.Errorf("%q, %d bytes", r.said, r.got.Len())
 		}
 	})
