@@ -129,6 +129,7 @@ func (q *queue) renumber() {
 			q.remove(&s)
 			continue
 		}
+		q.bytes -= s.took
 		s.data, s.took, s.off = s.data[s.took:], 0, q.end
 		q.end += int64(len(s.data))
 		rest = append(rest, s)
