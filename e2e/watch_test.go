@@ -214,3 +214,24 @@ func TestWatchInTheBackgroundLeavesTheTerminalAlone(t *testing.T) {
 	term.Type("kill %1; wait %1; exit 0\r")
 	term.Exits(0)
 }
+
+// TestKeysOfATee are taken only when that is asked for.
+func TestKeysOfATee(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-s", "default")
+	job := []string{"build", "--", "sh", "-c", "echo one; exec sleep 1000"}
+	term := w.terminal(append([]string{"tee", "--keys"}, job...)...)
+	term.Expect("one")
+	term.Type("\x1cs")
+	term.Expect("hub: build: 4B so far, read by 0")
+	term.Type("\x03")
+	term.Exits(130)
+
+	term = w.terminal(append([]string{"tee"}, job...)...)
+	term.Expect("one")
+	if term.Raw() {
+		t.Error("the terminal was changed")
+	}
+	term.Type("\x03")
+	term.Exits(130)
+}
