@@ -92,16 +92,17 @@ type FS struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	posts    []func()          // see later
-	posting  bool              // somebody does them
-	nodes    int               // hubs and directories that have a name
-	loose    int               // hubs that have a name and belong to no shell
-	byName   map[string]*shell // shells by name
-	spooled  map[*hubFile]bool // those of the loose that are on disk
-	attached int               // attachments to all shells
-	pipes    []*pipe           // by number, with the last that have ended
-	lastPipe int               // the number given out last
-	fear     bool              // how new hubs begin
+	posts    []func()                 // see later
+	posting  bool                     // somebody does them
+	nodes    int                      // hubs and directories that have a name
+	loose    int                      // hubs that have a name and belong to no shell
+	byName   map[string]*shell        // shells by name
+	spooled  map[*hubFile]bool        // those of the loose that are on disk
+	going    map[string]chan struct{} // entries of the state folder that are being removed; closed when they have gone
+	attached int                      // attachments to all shells
+	pipes    []*pipe                  // by number, with the last that have ended
+	lastPipe int                      // the number given out last
+	fear     bool                     // how new hubs begin
 	frozen   bool
 	trunc    bool
 	closing  bool          // Shutdown has begun: nothing new is made
@@ -130,6 +131,7 @@ func newFS(cfg Config, start starter) *FS {
 		disk:    filestore.OS{},
 		byName:  map[string]*shell{},
 		spooled: map[*hubFile]bool{},
+		going:   map[string]chan struct{}{},
 		trunc:   cfg.Trunc,
 	}
 	fs.root = newDir(fs, nil, "/", cfg.Owner, tree.ModeDir|0o777)

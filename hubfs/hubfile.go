@@ -89,6 +89,9 @@ func (f *hubFile) dropLocked() {
 // closeLocked closes the hub of f, and lets what is to go with it go.
 func (f *hubFile) closeLocked() {
 	sp := f.spool
+	if sp != nil && sp.removed {
+		sp.goesLocked()
+	}
 	f.fs.later(func() {
 		if sp != nil && sp.goes() {
 			sp.store.Remove()

@@ -156,6 +156,34 @@ func (f *hubFile) countSpoolLocked() {
 	}
 }
 
+// goesLocked is for a store whose files are about to go. Until they have, their
+// folder is not free: whoever makes a hub of the same name and spools it waits
+// for that, so that it gets the folder of its name.
+func (sp *spool) goesLocked() {
+	fs, entry := sp.f.fs, sp.entry
+	gone := make(chan struct{})
+	fs.going[entry] = gone
+	fs.storing.Go(func() { // ends with the store; Shutdown waits
+		_ = sp.store.Wait() // openStore logs it
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		if fs.going[entry] == gone {
+			delete(fs.going, entry)
+		}
+		close(gone)
+	})
+}
+
+// waitGone waits until the files of an entry have gone that are about to.
+func (fs *FS) waitGone(entry string) {
+	fs.mu.Lock()
+	gone := fs.going[entry]
+	fs.mu.Unlock()
+	if gone != nil {
+		<-gone
+	}
+}
+
 // goes reports whether the files go with the hub.
 func (sp *spool) goes() bool {
 	sp.f.fs.mu.Lock()

@@ -782,3 +782,21 @@ func TestManySpoolsAtOnce(t *testing.T) {
 		t.Errorf("hubs %s, were %s\nlog: %s", got, want, &d.log)
 	}
 }
+
+// TestANewHubGetsTheFolderOfItsName, when one of the same name and its files
+// were removed just before: hub tee does so each time.
+func TestANewHubGetsTheFolderOfItsName(t *testing.T) {
+	d := newDisk(t)
+	s := d.serve()
+	for i := range 50 {
+		s.mustCreate("build")
+		s.ctl("spool build")
+		if got, want := s.lines("spool"), "spool build "+d.state+"/build 0 "; !strings.HasPrefix(got, want) {
+			t.Fatalf("time %d: status %q, want %s", i, got, want)
+		}
+		w := s.open("build", tree.OpenWrite)
+		w.put("something")
+		w.close()
+		s.ctl("rm build")
+	}
+}

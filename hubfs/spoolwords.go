@@ -198,6 +198,7 @@ func (fs *FS) newSpool(f *hubFile, name string, registered bool, o spoolOptions)
 			return nil, err
 		}
 	} else {
+		fs.waitGone(entryName(name))
 		entry, err := fs.state.makeDir(name)
 		if err != nil {
 			return nil, err
