@@ -29,10 +29,11 @@ const (
 	version = 1
 )
 
-var (
-	magic = [8]byte([]byte("hubindex"))
-	table = crc32.MakeTable(crc32.Castagnoli)
-)
+var magic = [8]byte([]byte("hubindex"))
+
+// table returns the polynomial of all sums. It is made when it is first used: who
+// attaches to a shell uses none.
+func table() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // A record says: the segment goes as far as end, the last block (which may not
 // be full) has the sum, and this was so at ms.
@@ -52,14 +53,14 @@ func (r record) append(b []byte) []byte {
 
 // appendSum appends the sum of b[n:].
 func appendSum(b []byte, n int) []byte {
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[n:], table))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[n:], table()))
 }
 
 func decodeRecord(b []byte) (r record, ok bool) {
 	r.end = int64(binary.LittleEndian.Uint64(b))
 	r.sum = binary.LittleEndian.Uint32(b[8:])
 	r.ms = int64(binary.LittleEndian.Uint64(b[12:]))
-	return r, crc32.Checksum(b[:20], table) == binary.LittleEndian.Uint32(b[20:])
+	return r, crc32.Checksum(b[:20], table()) == binary.LittleEndian.Uint32(b[20:])
 }
 
 // A header is the first record: what the file is, and whether the segment is
@@ -95,7 +96,7 @@ func decodeIndex(b []byte, first, size int64) (x index, err error) {
 		return x, nil
 	}
 	h := b[:recordSize]
-	if [8]byte(h) == magic && crc32.Checksum(h[:20], table) == binary.LittleEndian.Uint32(h[20:]) {
+	if [8]byte(h) == magic && crc32.Checksum(h[:20], table()) == binary.LittleEndian.Uint32(h[20:]) {
 		if v := binary.LittleEndian.Uint32(h[8:]); v != version {
 			return x, fmt.Errorf("%w (%d)", errNewer, v)
 		}

@@ -253,7 +253,7 @@ func (s *Store) fetch(b *block) {
 		switch {
 		case to > got:
 			b.bad[i] = fmt.Errorf("read %s at %d: %w", s.path(dataName(b.seg.first)), got, err)
-		case crc32.Checksum(b.data[from:to], table) != sums[i]:
+		case crc32.Checksum(b.data[from:to], table()) != sums[i]:
 			at := b.off - b.seg.first
 			b.bad[i] = &SumError{s.path(dataName(b.seg.first)), at + int64(from), at + int64(to)}
 		}

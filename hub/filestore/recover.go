@@ -182,7 +182,7 @@ func (s *Store) verify(name string, first int64, x *index) error {
 				buf = b.buf[:n]
 			}
 			n := min(int64(len(buf)), r.end-at)
-			sum = crc32.Update(sum, table, buf[:n])
+			sum = crc32.Update(sum, table(), buf[:n])
 			buf, at = buf[n:], at+n
 		}
 		if sum != r.sum {

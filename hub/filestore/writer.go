@@ -113,7 +113,7 @@ func (w *writer) write(pieces []hub.Piece, ms int64) (err error) {
 func (w *writer) sum(b []byte) {
 	for len(b) > 0 {
 		n := min(int64(len(b)), blockEnd(w.seg.first, w.end)-w.end)
-		w.part = crc32.Update(w.part, table, b[:n])
+		w.part = crc32.Update(w.part, table(), b[:n])
 		w.end += n
 		b = b[n:]
 		if (w.end-w.seg.first)%blockSize == 0 {
