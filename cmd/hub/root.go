@@ -257,6 +257,17 @@ func connectTo(ctx context.Context, addr transport.Addr, start bool) (*server.Se
 	return server.Connect(ctx, addr, args)
 }
 
+// connectAgain is connect for those whose server was lost. If it is this user's
+// own, has died and has kept hubs on the disk it is started again; one that
+// somebody has stopped stays so.
+func (a *app) connectAgain(ctx context.Context) (*server.Server, error) {
+	addr, err := a.addr()
+	if err != nil {
+		return nil, err
+	}
+	return a.connect(ctx, daemon.Kept(addr) && daemon.Died(addr))
+}
+
 // connectKept is connect for those who want what is there: a server that does
 // not run is started only if it has kept hubs on the disk.
 func (a *app) connectKept(ctx context.Context) (*server.Server, error) {

@@ -56,10 +56,12 @@ The hub is made if there is none, and a new one takes the place of one that has
 ended. At the end it ends with CMD's exit status, which is also ours. With
 --spool its whole history is kept on the server's disk, and outlives the server.
 
-The output never waits, unless that is asked for. Up to 64 MiB wait for a server
-that is slow or lost; a lost one is tried again, and if it comes back with the
-hub, the hub goes on at the very byte. Beyond that one line says that the output
-goes on here alone. With --wait the output waits for the server instead, and
+The output never stops for the server, unless that is asked for. Up to 64 MiB
+wait for one that is slow or lost; a slow one may cost a second and a fifth of
+the time. A lost one is tried again, and if it comes back with the hub, the hub
+goes on at the very byte; one of yours that has died is started again for a hub
+that is spooled. Beyond that one line says that the output goes on here alone.
+With --wait the output waits for the server instead, and
 with --fear for the slowest of those who watch, who then miss nothing; who it is
 is said after 5 s. --patience drops a watcher that holds the output up for so
 long without taking a byte. A signal ends the waiting.
@@ -211,7 +213,7 @@ func (t *tee) claim(ctx context.Context, srv *server.Server, o teeOptions) error
 		}
 	}
 	t.feed, err = feed.Begin(ctx, srv, t.name,
-		func(ctx context.Context) (*server.Server, error) { return t.app.connect(ctx, false) },
+		t.app.connectAgain,
 		feed.Config{
 			Say: t.say, Slow: t.slow,
 			Fear: o.fear, Wait: o.wait,

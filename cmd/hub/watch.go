@@ -130,7 +130,7 @@ func (a *app) watch(ctx context.Context, names []string, o watchOptions) error {
 	}
 	w := &watch{app: a, o: o, many: len(names) > 1}
 	w.line = follow.NewLine(srv,
-		func(ctx context.Context) (*server.Server, error) { return a.connect(ctx, false) },
+		a.connectAgain,
 		o.retry, func() { fmt.Fprintf(a.stderr, "hub: server lost, trying again\n") })
 	defer w.line.Close()
 	streams, err := w.open(ctx, srv, names)

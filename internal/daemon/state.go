@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"hubfs/transport"
 )
@@ -19,6 +22,19 @@ func Kept(a transport.Addr) bool {
 	}
 	entries, err := os.ReadDir(dir)
 	return err == nil && len(entries) > 0
+}
+
+// Died reports whether the server at a, which is this user's own, was killed or has
+// crashed: one that ends in order takes its socket along.
+func Died(a transport.Addr) bool {
+	if !a.Local() {
+		return false
+	}
+	c, err := net.Dial("unix", a.Address)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // stateDir is the folder for what a server is to find again when it is started
