@@ -85,7 +85,7 @@ func (c *carrier) run(b *testing.B, blocks int, all bool) time.Duration {
 	}
 	for i := range blocks {
 		at := i * blockSize % cycleSize
-		if err := c.write(cycle()[at : at+blockSize]); err != nil {
+		if err := c.write(cycle()[at : at+blockSize : at+blockSize]); err != nil {
 			b.Fatalf("%s: write: %v", c.name, err)
 		}
 	}
