@@ -182,6 +182,25 @@ func TestGivenUpWriteCountsWhatTheServerTook(t *testing.T) {
 	}
 }
 
+// TestGivenUpWriteSaysThatNobodyKnows: a connection that is lost before the
+// server has said what became of a write leaves that open, whoever gave up first.
+func TestGivenUpWriteSaysThatNobodyKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := dial(t)
+		f := s.open(c, client.OWRITE)
+		ctx, cancel := context.WithCancel(t.Context())
+		wrote := async(func() result { return write(ctx, f, "taken, perhaps") })
+		s.want(wire.Twrite)
+		synctest.Wait()
+		cancel()
+		s.want(wire.Tflush)
+		s.conn.Close()
+		if r := <-wrote; r.n != 0 || !errors.Is(r.err, client.ErrLost) {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 // flush(5): a reply may come before the Rflush. What it brings was taken from
 // the stream, and nobody else will see it.
 func TestReadGivenUpLosesNothing(t *testing.T) {

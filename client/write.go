@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"hubfs/internal/wire"
@@ -13,7 +14,7 @@ const writesAhead = 8
 // WriteContext writes all of p at the file's offset. What fits into one
 // message goes in one, so that no other write comes in between; more goes in
 // several, one behind the other. After an error it returns how many bytes of p
-// the server took.
+// the server took; it may have taken more only if the error is ErrLost.
 func (f *File) WriteContext(ctx context.Context, p []byte) (int, error) {
 	if err := take(ctx, f.writing); err != nil {
 		return 0, err
@@ -76,7 +77,11 @@ func (f *File) write(ctx context.Context, p []byte, off uint64) (n int, err erro
 		}
 	}
 	if len(under) > 0 {
-		n += f.giveUp(under)
+		more, lost := f.giveUp(under)
+		n += more
+		if lost != nil {
+			err = lost
+		}
 	}
 	switch {
 	case n == len(p):
@@ -97,8 +102,9 @@ func (c *Conn) depth(n int) int {
 }
 
 // giveUp ends writes that are under way and returns how many bytes they wrote
-// before the first that did not write all of its own.
-func (f *File) giveUp(under []*call) (n int) {
+// before the first that did not write all of its own. If the connection was lost
+// before the server had said that, the error says so: there may be more.
+func (f *File) giveUp(under []*call) (n int, lost error) {
 	f.c.flush(under...)
 	whole := true
 	for _, cl := range under {
@@ -106,10 +112,13 @@ func (f *File) giveUp(under []*call) (n int) {
 		if whole && cl.err == nil {
 			n += int(cl.m.Count)
 		}
+		if lost == nil && errors.Is(cl.err, ErrLost) {
+			lost = cl.err
+		}
 		whole = whole && cl.err == nil && int(cl.m.Count) == cl.most
 		f.c.freeCall(cl)
 	}
-	return n
+	return n, lost
 }
 
 func (f *File) newWrite(off uint64, p []byte) *call {
