@@ -67,6 +67,7 @@ func (w *world) act(d time.Duration) {
 	cast(4, "writer", (*actor).write)
 	cast(7, "reader", (*actor).read)
 	cast(2, "shell", (*actor).shell)
+	cast(1, "plumber", (*actor).plumb)
 	cast(1, "control", (*actor).control)
 	cast(1, "listener", (*actor).listen)
 
