@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -315,15 +316,24 @@ func localCarrier(b *testing.B, readers int) *carrier {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { // ends with ctx
-		done <- srv.Serve(ctx, l, func(net.Conn) (p9.Peer, error) { return p9.Peer{User: "bench"}, nil })
-	}()
-	b.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			b.Error(err)
+	var serving sync.WaitGroup
+	serving.Go(func() { // ends with l, and those that it starts with ctx
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				if err := srv.ServeConn(ctx, c, p9.Peer{User: "bench"}); err != nil {
+					b.Error(err)
+				}
+			})
 		}
+	})
+	b.Cleanup(func() {
+		l.Close()
+		cancel()
+		serving.Wait()
 	})
 	caller := &tree.Caller{User: "bench", Admin: true}
 	_, h, err := fs.Root().(tree.Creator).Create(caller, "stream", 0o666, tree.OpenWrite)

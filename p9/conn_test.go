@@ -268,7 +268,7 @@ func TestLimits(t *testing.T) {
 		if err := e.hangUp(); !errors.Is(err, tree.ErrLimit) {
 			t.Errorf("ended with %v", err)
 		}
-		if n := s.NumConns(); n != 2 {
+		if n := len(s.Conns()); n != 2 {
 			t.Errorf("%d connections, want 2", n)
 		}
 		d.hangUp()
@@ -387,20 +387,24 @@ func TestPanicEndsItsConnection(t *testing.T) {
 	}
 }
 
-// TestServeEndsWithContext: Serve over a socket of its own; at the end of its
-// context it returns when every connection is over, and what was queued has
-// been sent.
-func TestServeEndsWithContext(t *testing.T) {
+// TestASocketEndsWithContext: when the context of a connection over a socket is
+// done, it is over when ServeConn returns, and what was queued has been sent.
+func TestASocketEndsWithContext(t *testing.T) {
 	m := newMem()
 	s := &Server{Root: m.root}
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() {
-		served <- s.Serve(ctx, l, func(nc net.Conn) (Peer, error) { return Peer{User: "glenda", Addr: "here"}, nil })
+	go func() { // ends with the connection
+		nc, err := l.Accept()
+		if err == nil {
+			err = s.ServeConn(ctx, nc, Peer{User: "glenda", Addr: "here"})
+		}
+		served <- err
 	}()
 	nc, err := net.Dial("unix", l.Addr().String())
 	if err != nil {
@@ -434,7 +438,7 @@ func TestServeEndsWithContext(t *testing.T) {
 	}
 	nc.Close()
 	m.checkFreed(t)
-	if n := s.NumConns(); n != 0 {
+	if n := len(s.Conns()); n != 0 {
 		t.Errorf("%d connections are left", n)
 	}
 }

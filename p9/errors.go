@@ -2,7 +2,6 @@ package p9
 
 import (
 	"errors"
-	"syscall"
 
 	"hubfs/tree"
 )
@@ -72,10 +71,4 @@ func ename(err error, linux bool) string {
 		return "i/o error"
 	}
 	return err.Error()
-}
-
-// passing reports whether accepting failed for a reason that passes: want of
-// descriptors, or a peer that was gone before it was accepted.
-func passing(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED)
 }

@@ -25,7 +25,7 @@ func session(t *testing.T, f func(m *mem, s *Server, c *client)) {
 		f(m, s, c)
 		c.hangUp()
 		m.checkFreed(t)
-		if n := s.NumConns(); n != 0 {
+		if n := len(s.Conns()); n != 0 {
 			t.Errorf("%d connections are left", n)
 		}
 	})

@@ -1,8 +1,8 @@
 // Package p9 serves a tree.Dir over 9P2000.
 //
-// A Server is a struct of settings; Serve accepts connections, ServeConn
-// serves one that somebody else made. What is served is package tree; what
-// goes over the wire is internal/wire. The rules are those of section 5 of the
+// A Server is a struct of settings; ServeConn serves a connection that somebody
+// else has accepted or made. What is served is package tree; what goes over
+// the wire is internal/wire. The rules are those of section 5 of the
 // Plan 9 manual, and what real clients need beyond them is said where it is
 // done.
 //
@@ -49,7 +49,6 @@ package p9
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -148,58 +147,6 @@ type ConnInfo struct {
 	Since   time.Time
 }
 
-// Serve accepts connections from l and serves each, until ctx is done or l
-// fails. It closes l, ends every connection it serves and returns when all of
-// them are over: nil if ctx was done. peer says who is at the other end; an
-// error of it refuses the connection.
-func (s *Server) Serve(ctx context.Context, l net.Listener, peer func(net.Conn) (Peer, error)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer func() {
-		if stop() {
-			l.Close()
-		}
-	}()
-	for pause := time.Duration(0); ; {
-		nc, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			// Ends with the connection; Serve waits for it.
-			wg.Go(func() { s.serveAccepted(ctx, nc, peer) })
-		case ctx.Err() != nil:
-			return nil
-		case passing(err):
-			// Descriptors come free when some connection ends. Nothing
-			// tells when, so that it takes a timer.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log().Warn("9p: accept", "err", err, "pause", pause)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
-		default:
-			return fmt.Errorf("accept: %w", err)
-		}
-	}
-}
-
-// serveAccepted serves a connection of a listener, and logs how it ended.
-func (s *Server) serveAccepted(ctx context.Context, nc net.Conn, peer func(net.Conn) (Peer, error)) {
-	p, err := peer(nc)
-	if err != nil {
-		nc.Close()
-		s.log().Warn("9p: connection refused", "addr", nc.RemoteAddr(), "err", err)
-		return
-	}
-	if err := s.ServeConn(ctx, nc, p); err != nil && !errors.Is(err, errPanic) {
-		s.log().Info("9p: connection ended", "user", p.User, "addr", p.Addr, "err", err)
-	}
-}
-
 // ServeConn serves one connection and closes it. It returns when the
 // connection is over and everything that was held for it is free: nil if the
 // peer hung up or ctx was done. When ctx is done, replies that are queued still
@@ -288,13 +235,6 @@ func (s *Server) Conns() []ConnInfo {
 	}
 	slices.SortFunc(infos, func(a, b ConnInfo) int { return cmp.Compare(a.ID, b.ID) })
 	return infos
-}
-
-// NumConns returns how many connections are being served.
-func (s *Server) NumConns() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.conns)
 }
 
 func (s *Server) log() *slog.Logger {

@@ -246,7 +246,7 @@ func (s *server) accept(ctx context.Context) {
 	}
 }
 
-// acceptFrom is p9's Serve, and counts besides.
+// acceptFrom serves each connection that comes, and counts them.
 func (s *server) acceptFrom(ctx context.Context, l net.Listener) error {
 	for {
 		c, err := l.Accept()

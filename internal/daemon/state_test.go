@@ -33,11 +33,12 @@ func TestAServerThatIsStartedAgainHasItsSpooledHubs(t *testing.T) {
 	r.ends()
 
 	again := start(t, c)
-	got, err := again.connect().ReadFile(t.Context(), "/job")
+	conn = again.connect() // one, on which the reader has gone before the status is read
+	got, err := conn.ReadFile(t.Context(), "/job")
 	if err != nil || string(got) != "all of it" {
 		t.Errorf("the hub: %q, %v", got, err)
 	}
-	status, err := again.connect().ReadFile(t.Context(), "/status")
+	status, err := conn.ReadFile(t.Context(), "/status")
 	if err != nil || !strings.Contains(string(status), "\nhub job 0 9 1048576 0 0 spool,ended 0 'exit 0'\n") {
 		t.Errorf("status: %v\n%s", err, status)
 	}

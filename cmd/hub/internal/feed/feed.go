@@ -168,13 +168,6 @@ func (f *Feed) Start(l Link) {
 	go f.run() // until Finish, which waits for it
 }
 
-// Sent returns the offset behind the last byte that the hub is known to have.
-func (f *Feed) Sent() int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.queue.answeredTo()
-}
-
 // Answered says that the hub has taken n bytes that were written at off. It
 // does not wait.
 func (f *Feed) Answered(off int64, n int) {
