@@ -324,33 +324,41 @@ func (p *pipe) say(line string) {
 	}
 }
 
-// statusLocked is the line of /status: ID FROM TO STATE IN OUT CMD LOST SAID,
-// and END behind it when it has ended.
-func (p *pipe) statusLocked() string {
-	names := p.namesLocked()
-	in, out, lost := p.countsLocked()
-	line := fields(strconv.Itoa(p.id), names[0], names[1], string(p.state), strconv.FormatInt(in, 10),
-		strconv.FormatInt(out, 10), quoteAll(p.argv), strconv.FormatInt(lost, 10), p.said.last)
-	if p.state == pipeEnded {
-		line += " " + field(p.end)
+// statusLocked returns what makes the line of /status: ID FROM TO STATE IN OUT
+// CMD LOST SAID, and END behind it when it has ended. It is called without the
+// lock, as countsLocked has it.
+func (p *pipe) statusLocked() func() string {
+	names, counts := p.namesLocked(), p.countsLocked()
+	state, said, end := p.state, p.said.last, ""
+	if state == pipeEnded {
+		end = " " + field(p.end)
 	}
-	return "pipe " + line + "\n"
+	return func() string {
+		in, out, lost := counts()
+		return "pipe " + fields(strconv.Itoa(p.id), names[0], names[1], string(state), strconv.FormatInt(in, 10),
+			strconv.FormatInt(out, 10), quoteAll(p.argv), strconv.FormatInt(lost, 10), said) + end + "\n"
+	}
 }
 
-// pipeLinesLocked are the lines of /status for the pipes.
-func (fs *FS) pipeLinesLocked() (lines []string) {
+// pipeLinesLocked returns what makes the lines of /status for the pipes.
+func (fs *FS) pipeLinesLocked() (lines []func() string) {
 	for _, p := range fs.pipes {
 		lines = append(lines, p.statusLocked())
 	}
 	return lines
 }
 
-// countsLocked returns how many bytes the pipe has read, written, and missed
-// because the writers of FROM overtook it.
-func (p *pipe) countsLocked() (in, out, lost int64) {
-	if p.run != nil {
-		in, out = p.run.Counts()
-		lost = p.read.lost()
+// countsLocked returns what counts the bytes that the pipe has read, written,
+// and missed because the writers of FROM overtook it. It is called without the
+// lock: it asks the hub, which in a loop that runs away is very busy, and nobody
+// else is to wait for that.
+func (p *pipe) countsLocked() func() (in, out, lost int64) {
+	run, read := p.run, p.read
+	if run == nil {
+		return func() (in, out, lost int64) { return 0, 0, 0 }
 	}
-	return in, out, lost
+	return func() (in, out, lost int64) {
+		in, out = run.Counts()
+		return in, out, read.lost()
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hubfs/hub"
 	"hubfs/shellctl"
 	"hubfs/tree"
 )
@@ -591,4 +592,39 @@ func TestStatsTellOfSoManyLoops(t *testing.T) {
 			t.Errorf("%d loops, %q", n, got)
 		}
 	})
+}
+
+// A heldSpool holds up whoever looks at it, and with that the hub.
+type heldSpool struct {
+	hub.Spool
+	held, release chan struct{}
+}
+
+func (s *heldSpool) Bounds() (first, next int64) {
+	close(s.held)
+	<-s.release
+	return 0, 1 // it is not empty, and refused
+}
+
+// The tree is not locked while a hub is asked what a pipe has missed: in a loop
+// that runs away it is very busy.
+func TestWhoCountsPipesHoldsUpNobody(t *testing.T) {
+	s := newServer(t, Config{})
+	s.mustCreate("a", "b")
+	s.ctl("pipe a b")
+	held := &heldSpool{held: make(chan struct{}), release: make(chan struct{})}
+	refused := make(chan error, 1)
+	go func() { refused <- s.node("a").(*hubFile).hub.Spool(held) }() // ends below
+	<-held.held
+	s.mu.Lock()
+	lines, ways := s.pipeLinesLocked(), s.waysLocked()
+	s.mu.Unlock()
+	close(held.release)
+	if err := <-refused; err == nil {
+		t.Error("the hub is spooled")
+	}
+	if got := lines[0](); got != "pipe 1 a b running 0 0 '' 0 ''\n" || len(ways) != 1 {
+		t.Errorf("%q, %d ways", got, len(ways))
+	}
+	s.ctl("unpipe 1")
 }

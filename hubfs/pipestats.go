@@ -67,7 +67,7 @@ const maxLoops = 100
 type way struct {
 	PipeStats
 	from, to *hubFile
-	pipe     bool
+	counts   func() (in, out, lost int64) // of a pipe; nil: it is a shell
 }
 
 // waysLocked returns the pipes and shells that run, pipes first.
@@ -76,9 +76,8 @@ func (fs *FS) waysLocked() (ways []way) {
 		if p.state == pipeEnded {
 			continue
 		}
-		w := way{from: p.from, to: p.to, pipe: true}
+		w := way{from: p.from, to: p.to, counts: p.countsLocked()}
 		w.Name, w.Plain = strconv.Itoa(p.id), p.argv == nil
-		w.In, w.Out, w.Lost = p.countsLocked()
 		ways = append(ways, w)
 	}
 	var names []string
@@ -105,7 +104,8 @@ func (s *Stats) countWays(ways []way, hubs map[*hubFile]hub.Status) {
 	for i := range ways {
 		w := &ways[i]
 		edges[i] = graph.Edge[*hubFile]{From: w.from, To: w.to}
-		if w.pipe {
+		if w.counts != nil {
+			w.In, w.Out, w.Lost = w.counts()
 			s.Pipes = append(s.Pipes, w.PipeStats)
 		} else {
 			w.In, w.Out = hubs[w.from].Next, hubs[w.to].Next

@@ -65,7 +65,7 @@ func (fs *FS) status() string {
 		b.WriteString(line)
 	}
 	for _, line := range pipes {
-		b.WriteString(line)
+		b.WriteString(line())
 	}
 	if fs.cfg.Conns != nil {
 		for _, c := range fs.cfg.Conns() {
