@@ -384,9 +384,22 @@ func (c *conn) status(ctx context.Context) (status, error) {
 	}
 	var st status
 	for line := range strings.Lines(string(b)) {
-		st = append(st, strings.Fields(line))
+		st = append(st, fields(line))
 	}
 	return st, nil
+}
+
+// fields takes a line of /status apart. What holds a blank is quoted.
+func fields(line string) []string {
+	var all []string
+	for i, part := range strings.Split(strings.TrimSuffix(line, "\n"), "'") {
+		if i%2 == 1 {
+			all = append(all, part)
+		} else {
+			all = append(all, strings.Fields(part)...)
+		}
+	}
+	return all
 }
 
 // lines returns those that begin with what.

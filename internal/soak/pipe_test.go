@@ -28,14 +28,14 @@ func (a *actor) plumb() {
 }
 
 func (a *actor) onePipe(c *conn, s step) error {
-	from := one(s.who, "p0", "p1", "pf", "ps")
+	from := one(s.who, "pf", "ps") // of others bytes may be missing anywhere
 	at := one(s.where, "", "@end", "@-1000")
 	to := fmt.Sprintf("%s.%d", a.name, a.lives)
 	f, l, err := a.open(c, from, "", client.OREAD)
 	if err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
+	if err := f.Close(); err != nil || !l.strict.Load() {
 		return err
 	}
 	ctx, cancel := soon()
@@ -45,7 +45,6 @@ func (a *actor) onePipe(c *conn, s step) error {
 		return err
 	}
 	defer made.Close()
-	// The source of a pipe may skip, the target must not.
 	if err := a.ctl(c, "fear "+to); err != nil {
 		return err
 	}
@@ -94,7 +93,6 @@ func (a *actor) unpipe(c *conn, id string) error {
 // readPipe reads what comes out of a pipe.
 func (a *actor) readPipe(f *client.File, l *ledger) error {
 	check := l.checker(-1)
-	maySkip := !l.strict.Load()
 	buf := make([]byte, 64<<10)
 	for range 64 {
 		if a.stopped() {
@@ -113,7 +111,7 @@ func (a *actor) readPipe(f *client.File, l *ledger) error {
 			return err
 		default:
 			a.count("bytes out of pipes", n)
-			if err := check.take(buf[:n], maySkip); err != nil {
+			if err := check.take(buf[:n], false); err != nil {
 				return err
 			}
 		}

@@ -332,7 +332,7 @@ func (r *cursorReader) place() (at, lost int64, err error) {
 		return 0, 0, err
 	}
 	for line := range strings.Lines(string(status)) {
-		f := strings.Fields(line)
+		f := fields(line)
 		if len(f) < 6 || f[0] != "reader" || f[2] != r.c.user {
 			continue
 		}
@@ -343,8 +343,8 @@ func (r *cursorReader) place() (at, lost int64, err error) {
 		}
 		return at, lost, nil
 	}
-	if r.l.removed.Load() {
-		return -1, 0, nil // a hub without a name is not shown
+	if r.l.removed.Load() || r.l.mayDrop.Load() {
+		return -1, 0, nil // a hub without a name is not shown, and nobody who was dropped
 	}
 	return 0, 0, fmt.Errorf("/status does not show the reader %s of %s:\n%s", r.c.user, r.l.name, status)
 }
