@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // An FS is what a Store needs of a file system. Names are paths, as in os. Its
@@ -112,8 +113,10 @@ func (OS) List(dir string) ([]Entry, error) {
 
 // Open implements FS.
 func (OS) Open(name string, flag int) (File, error) {
-	// Nonblocking, lest a fifo that has taken a file's name makes us wait.
-	f, err := os.OpenFile(name, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	f, err := patiently(func() (*os.File, error) {
+		// Nonblocking, lest a fifo that has taken a file's name makes us wait.
+		return os.OpenFile(name, flag|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -128,12 +131,31 @@ func (OS) Remove(name string) error { return os.Remove(name) }
 
 // SyncDir implements FS.
 func (OS) SyncDir(dir string) error {
-	f, err := os.Open(dir)
+	f, err := patiently(func() (*os.File, error) { return os.Open(dir) })
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	return f.Sync()
+}
+
+// Descriptors that have run out are waited for, so long at most: they come free
+// when some connection ends. That there is none for the next segment is no
+// reason to give up a history, nor to tell a reader that it cannot be read.
+const (
+	crowdedMax   = 10 * time.Second
+	crowdedEvery = 50 * time.Millisecond
+)
+
+// patiently opens a file, and waits for a descriptor.
+func patiently(open func() (*os.File, error)) (*os.File, error) {
+	for start := time.Now(); ; time.Sleep(crowdedEvery) {
+		f, err := open()
+		crowded := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+		if !crowded || time.Since(start) >= crowdedMax {
+			return f, err
+		}
+	}
 }
 
 type osFile struct{ *os.File }

@@ -586,6 +586,32 @@ func (f countingFile) ReadAt(p []byte, off int64) (int, error) {
 	return f.File.ReadAt(p, off)
 }
 
+// Descriptors that have run out are waited for, but not for ever.
+func TestDescriptorsAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries, free := 0, 20
+		open := func() (*os.File, error) {
+			if tries++; tries <= free {
+				return nil, &os.PathError{Op: "open", Path: "segment", Err: syscall.EMFILE}
+			}
+			return os.Open(os.DevNull)
+		}
+		f, err := patiently(open)
+		if err != nil || tries != free+1 {
+			t.Fatalf("%d tries: %v", tries, err)
+		}
+		f.Close()
+		free = 1 << 30
+		if _, err := patiently(open); !errors.Is(err, syscall.EMFILE) {
+			t.Errorf("no descriptor ever: %v", err)
+		}
+		tries = 0
+		if _, err := patiently(func() (*os.File, error) { tries++; return nil, syscall.ENOSPC }); tries != 1 {
+			t.Errorf("%d tries on a full disk: %v", tries, err)
+		}
+	})
+}
+
 func TestPolicies(t *testing.T) {
 	for _, p := range []Policy{Always, Second, Never} {
 		if got, err := ParsePolicy(p.String()); err != nil || got != p {
