@@ -144,8 +144,13 @@ type Feed struct {
 	room      chan struct{} // guarded by mu: closed when there may be room; nil: nobody waits
 }
 
-// New returns a feed for a hub that ends at offset at and retains size bytes.
-func New(cfg Config, at, size int64) *Feed {
+// segmentFor returns the most bytes of a segment for a hub that retains size
+// bytes.
+func segmentFor(size int64) int { return int(max(leastSegment, min(size/4, mostSegment))) }
+
+// New returns a feed for a hub that ends at offset at, and is written unit bytes
+// at a time at most.
+func New(cfg Config, at int64, unit int) *Feed {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Feed{
 		cfg: cfg, ctx: ctx, cancel: cancel,
@@ -154,7 +159,7 @@ func New(cfg Config, at, size int64) *Feed {
 		closing: make(chan struct{}),
 		nudge:   make(chan struct{}, 1),
 		done:    make(chan struct{}),
-		queue:   queue{end: at, unit: int(max(leastSegment, min(size/4, mostSegment)))},
+		queue:   queue{end: at, unit: unit},
 		fear:    cfg.Fear,
 		wait:    cfg.Wait,
 	}

@@ -9,8 +9,12 @@ import (
 	"hubfs/cmd/hub/internal/server"
 )
 
-// writesAhead is how many writes may be without an answer.
-const writesAhead = 32
+// bytesAhead and writesAhead are how much may be without an answer. A server
+// lets so many bytes wait that have to, and no more.
+const (
+	bytesAhead  = 8 << 20
+	writesAhead = 32
+)
 
 // Begin returns a feed of hub name, which the caller has claimed on srv.
 // connect makes another connection to the same server; the feed owns srv and
@@ -19,6 +23,10 @@ func Begin(ctx context.Context, srv *server.Server, name string, connect func(co
 	file, h, id, err := open(ctx, srv, name)
 	if err != nil {
 		return nil, err
+	}
+	unit := segmentFor(h.Size)
+	if h.Is("spool") {
+		unit = spooledSegment
 	}
 	var f *Feed
 	cfg.Dial = func(ctx context.Context, at int64) (Link, int64, error) {
@@ -37,10 +45,10 @@ func Begin(ctx context.Context, srv *server.Server, name string, connect func(co
 			srv.Close()
 			return nil, 0, err
 		}
-		return newLink(srv, name, file, f.Answered), h.Next, nil
+		return newLink(srv, name, file, unit, f.Answered), h.Next, nil
 	}
-	f = New(cfg, h.Next, h.Size)
-	f.Start(newLink(srv, name, file, f.Answered))
+	f = New(cfg, h.Next, unit)
+	f.Start(newLink(srv, name, file, unit, f.Answered))
 	return f, nil
 }
 
@@ -69,12 +77,14 @@ type link struct {
 	srv      *server.Server
 	name     string
 	file     *client.File
+	unit     int // most bytes of a write
 	w        *client.PipeWriter
 	answered func(off int64, n int)
 }
 
-func newLink(srv *server.Server, name string, file *client.File, answered func(int64, int)) *link {
-	l := &link{srv: srv, name: name, file: file, w: file.Writer(writesAhead), answered: answered}
+func newLink(srv *server.Server, name string, file *client.File, unit int, answered func(int64, int)) *link {
+	depth := min(bytesAhead/unit, writesAhead)
+	l := &link{srv: srv, name: name, file: file, unit: unit, w: file.Writer(depth), answered: answered}
 	l.w.Answered(answered)
 	return l
 }
@@ -97,7 +107,7 @@ func (l *link) Append(ctx context.Context) (Link, error) {
 		return nil, err
 	}
 	_ = l.file.Close() // so that we are one writer, not two
-	return newLink(l.srv, l.name, file, l.answered), nil
+	return newLink(l.srv, l.name, file, l.unit, l.answered), nil
 }
 
 func (l *link) End(ctx context.Context, status string, complete bool) error {

@@ -14,9 +14,11 @@ const (
 	leastRoom = 64 << 10
 	// A segment is written to the hub at a time, and many are under way. It takes
 	// effect whole, so that it is to be small beside what the hub retains: else
-	// those who watch miss what they had no time to read.
-	mostSegment  = 256 << 10
-	leastSegment = 4 << 10
+	// those who watch miss what they had no time to read. A spooled hub retains
+	// all, and answers each write when it is kept: there large ones are better.
+	mostSegment    = 256 << 10
+	leastSegment   = 4 << 10
+	spooledSegment = 1 << 20
 	// segmentCost is what a segment takes besides its bytes. A job that writes
 	// single bytes by turns to two outputs shall not cost a hundred times what
 	// it writes.
