@@ -81,15 +81,29 @@ func (OS) Lock(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if err == syscall.EWOULDBLOCK {
-			return nil, ErrLocked
+	for start := time.Now(); ; time.Sleep(lockEvery) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case err == syscall.EWOULDBLOCK && time.Since(start) < lockMax:
+			continue
+		case err == syscall.EWOULDBLOCK:
+			err = ErrLocked
+		default:
+			err = fmt.Errorf("lock %s: %w", dir, err)
 		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
+		f.Close()
+		return nil, err
 	}
-	return f, nil
 }
+
+// A lock that was given up is held for a moment yet if whoever had it was just
+// starting a process, which has all its files until it is another program.
+const (
+	lockMax   = 250 * time.Millisecond
+	lockEvery = 5 * time.Millisecond
+)
 
 // List implements FS.
 func (OS) List(dir string) ([]Entry, error) {

@@ -252,6 +252,19 @@ func TestFolderHasOneServer(t *testing.T) {
 
 // Names that are a segment's or an index's must be plain files: a link or a
 // fifo that took the place of one is refused, and nobody waits for it.
+// A process that is just being started has the lock of who starts it, until it
+// is another program.
+func TestLockIsWaitedForAMoment(t *testing.T) {
+	dir := t.TempDir()
+	before, err := OS{}.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(lockMax/5, func() { before.Close() }).Stop()
+	s := mustOpen(t, dir, Options{})
+	closeAndWait(t, s)
+}
+
 func TestOddFilesAreRefused(t *testing.T) {
 	for _, name := range []string{dataName(0), indexName(0), noteName, noteTmpName, lostName(3)} {
 		for _, odd := range []struct {
