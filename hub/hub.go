@@ -45,8 +45,9 @@
 // as soon as they are appended, and the write is answered when they are stable,
 // with those of others in between, as they come. Such a write has taken effect
 // from the first: to withdraw it, or to close its writer or the hub, only means
-// not to wait. A reader of bytes that have to be fetched waits for them like for
-// bytes to come.
+// not to wait. While very many bytes are not stable, as many writers together
+// can bring, a write is not appended before its turn comes, as in fear. A reader
+// of bytes that have to be fetched waits for them like for bytes to come.
 //
 // Spool takes a hub from memory to a Spool, and Unspool takes it back. A Spool
 // that fails is left in the same way: new bytes go to memory, writes that waited

@@ -71,6 +71,16 @@ func (h *Hub) Unspool() Spool {
 	return s
 }
 
+// unstableMax is how many bytes a spooled hub takes that its store has yet to
+// make stable. They are in memory and not charged to the budget: where writers
+// are many and faster than the disk, those that come then wait for their turns.
+const unstableMax = 32 << 20
+
+// behindLocked reports whether the store is so far behind the writers.
+func (h *Hub) behindLocked() bool {
+	return h.spool != nil && h.next-h.spool.Stable() >= unstableMax
+}
+
 // fallLocked has a spooled hub go on in memory, because of err if it is not nil.
 // Writes that waited for the store are done.
 func (h *Hub) fallLocked(err error, ws *wakes) {

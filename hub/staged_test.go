@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -273,4 +274,38 @@ func TestWriteContextWaitsUntilStable(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Writers together do not bring more than the store can take: those behind wait
+// for their turns, and may be withdrawn.
+func TestWritersWaitForAStoreThatIsFarBehind(t *testing.T) {
+	h, f := spooled(t, Options{})
+	big, one, two := h.NewWriter(false), h.NewWriter(false), h.NewWriter(true)
+	stage(t, big, Piece{Data: make([]byte, unstableMax)}, 0)
+	put(t, two, "") // there is nothing to wait for
+	var wakes [2]atomic.Int32
+	for i, w := range []*Writer{one, two} {
+		n, ready, err := w.TryWrite(text("x"), unstableMax+int64(i), func() { wakes[i].Add(1) })
+		if n != 0 || ready || err != nil {
+			t.Fatal(n, ready, err)
+		}
+	}
+	if s := h.Status(); s.Next != unstableMax || s.WritersWait != 0 {
+		t.Fatalf("%+v", s)
+	}
+	f.settleUpTo(1)
+	wantWakes(t, &wakes[0], 1)
+	wantWakes(t, &wakes[1], 0) // it is not its turn
+	if n := one.CancelWrite(); n != 0 {
+		t.Fatal("withdrawn, and done", n)
+	}
+	wantWakes(t, &wakes[1], 1)
+	stage(t, two, text("x"), unstableMax)
+	// One that waits for a store that fails is done in memory.
+	if n, ready, err := one.TryWrite(text("y"), 0, func() { wakes[0].Add(1) }); n != 0 || ready || err != nil {
+		t.Fatal(n, ready, err)
+	}
+	f.fail(errors.New("disk is full"))
+	wantWakes(t, &wakes[0], 2)
+	put(t, one, "y")
 }

@@ -223,6 +223,8 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	case !h.roomLocked(n):
 		w.wait.need = h.needLocked(n)
 		return false, nil
+	case h.behindLocked():
+		return false, nil
 	case !h.limiter.pass(h):
 		return false, nil
 	case known == 0:
@@ -278,7 +280,7 @@ func (h *Hub) turnLocked(ws *wakes) {
 			h.holdLocked()
 			return
 		}
-		if !h.limiter.pass(h) {
+		if h.behindLocked() || !h.limiter.pass(h) {
 			return
 		}
 	}
