@@ -2,7 +2,9 @@ package hubfs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"hubfs/hub/filestore"
@@ -56,14 +58,14 @@ func (sp *spool) save() {
 			sp.saving = nil
 			return
 		}
-		before, left := sp.noted, sp.left
+		before, left, removed := sp.noted, sp.left, sp.removed
 		sp.noted = note
 		fs.mu.Unlock()
 		err := sp.write(note, left)
-		fs.mu.Lock()
-		if sp.removed {
-			err = nil // the store may have gone already, and its note with it
+		if removed && err != nil {
+			err = sp.gone(err)
 		}
+		fs.mu.Lock()
 		sp.saveErr = err
 		if err == nil {
 			continue // it may have changed
@@ -96,6 +98,21 @@ func (sp *spool) write(note []byte, left bool) error {
 		if uerr := sp.f.fs.state.forget(sp.entry); err == nil {
 			err = uerr
 		}
+	}
+	return err
+}
+
+// gone sees to it that nobody finds a hub that was removed, though the note
+// cannot say so because of err. Mostly the store is just going, and the note with
+// the rest; who is told that the hub is removed must be told after that, lest it
+// comes back if the server is killed now.
+func (sp *spool) gone(err error) error {
+	if errors.Is(err, filestore.ErrClosed) {
+		return sp.store.Wait()
+	}
+	err = filestore.RemoveNote(sp.f.fs.disk, sp.store.Dir()) // a full disk does not keep us from that
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // the folder has gone meanwhile
 	}
 	return err
 }

@@ -800,3 +800,36 @@ func TestANewHubGetsTheFolderOfItsName(t *testing.T) {
 		s.ctl("rm build")
 	}
 }
+
+// A slowDisk takes its time to remove the bytes of a stream.
+type slowDisk struct{ filestore.FS }
+
+func (d slowDisk) Remove(name string) error {
+	if !strings.HasPrefix(filepath.Base(name), ".") {
+		time.Sleep(20 * time.Millisecond) // this is how long the disk takes, not the test
+	}
+	return d.FS.Remove(name)
+}
+
+// TestWhatWasRemovedDoesNotComeBack: when rm is answered no server finds the hub
+// again, whether the note or the end of the store came first.
+func TestWhatWasRemovedDoesNotComeBack(t *testing.T) {
+	d := newDisk(t)
+	s := d.serveWith(func(fs *FS) { fs.disk = slowDisk{filestore.OS{}} })
+	for i := range 20 {
+		name := fmt.Sprint("h", i)
+		s.mustCreate(name)
+		s.ctl("spool " + name)
+		f := s.open(name, tree.OpenWrite)
+		f.put("x")
+		f.close()
+		s.ctl("rm " + name)
+		b, err := filestore.ReadNote(filestore.OS{}, filepath.Join(d.state, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if n, _, nerr := decodeNote(b); err != nil || nerr != nil || !n.Removed {
+			t.Fatalf("%s: note %s: %v, %v", name, b, err, nerr)
+		}
+	}
+}

@@ -80,7 +80,8 @@ const (
 	defaultTail    = 1 << 20
 )
 
-var errClosed = errors.New("store is closed")
+// ErrClosed says that Close or Remove was called.
+var ErrClosed = errors.New("store is closed")
 
 // A Store is a stream in a folder. Its methods may be called from any
 // goroutine.
@@ -257,7 +258,7 @@ func (s *Store) Append(p hub.Piece) (off int64, err error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return 0, errClosed
+		return 0, ErrClosed
 	case s.err != nil:
 		return 0, s.err
 	}

@@ -37,7 +37,7 @@ func (s *Store) Read(dst []hub.Piece, off int64, max int) ([]hub.Piece, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return dst, errClosed
+		return dst, ErrClosed
 	}
 	tail := s.tailFirstLocked()
 	if off < s.first {

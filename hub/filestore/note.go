@@ -28,7 +28,7 @@ func (s *Store) SetNote(b []byte) error {
 	s.noteMu.Lock()
 	defer s.noteMu.Unlock()
 	if s.noteClosed {
-		return errClosed
+		return ErrClosed
 	}
 	if err := s.replace(noteName, noteTmpName, b); err != nil {
 		return err
