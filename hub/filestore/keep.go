@@ -155,6 +155,7 @@ func (s *Store) replace(name, tmp string, b []byte) error {
 func (s *Store) retainLocked() notice {
 	first := s.first
 	now := time.Now()
+	s.clampLocked(now.UnixMilli())
 	for len(s.segments) > 1 {
 		seg := s.segments[0]
 		size := seg.end - seg.first
@@ -176,6 +177,17 @@ func (s *Store) retainLocked() notice {
 		return nil
 	}
 	return notice(s.changed)
+}
+
+// clampLocked makes times that are still to come those of now. A clock that was
+// ahead made them: who waits for them to pass keeps everything till then.
+func (s *Store) clampLocked(now int64) {
+	if len(s.segments) == 0 || s.segments[0].last <= now {
+		return
+	}
+	for _, seg := range s.segments {
+		seg.born, seg.last = min(seg.born, now), min(seg.last, now)
+	}
 }
 
 // dropLocked takes the oldest segment out of the stream.

@@ -419,6 +419,30 @@ func TestAgeDropsTheOldest(t *testing.T) {
 	})
 }
 
+// Bytes of a time that is still to come, since the clock was ahead, go at the age
+// as if they were of now.
+func TestAgeAfterTheClockWasPutBack(t *testing.T) {
+	d := newDisk(1)
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(1000 * time.Hour)
+		s := mustOpen(t, testDir, Options{FS: d.view(), Segment: 1000, Tail: 1})
+		write(t, s, 3500)
+		closeAndWait(t, s)
+	})
+	synctest.Test(t, func(t *testing.T) { // begins at the same time
+		s := mustOpen(t, testDir, Options{FS: d.view(), Segment: 1000, Age: time.Hour, Tail: 1})
+		if first, _ := s.Bounds(); first != 0 {
+			t.Errorf("first = %d at once", first)
+		}
+		time.Sleep(90 * time.Minute)
+		synctest.Wait()
+		if first, next := s.Bounds(); first < 3000 || next != 3500 {
+			t.Errorf("Bounds = %d, %d; the oldest are too old", first, next)
+		}
+		closeAndWait(t, s)
+	})
+}
+
 // Under Second, what is a second old survives a crash, and a store at rest
 // syncs nothing.
 func TestSecondIsASecond(t *testing.T) {
