@@ -22,10 +22,10 @@
 // the names that go.
 //
 // Open verifies what was not sealed against its checksums, and cuts it where
-// they end; whatever lies behind is set aside as .OFFSET.lost, and Repaired
-// tells. What was sealed is taken by its size, and every block that is read is
-// verified: bytes that are not those that were written are an error which
-// names file and offset.
+// they end; whatever lies behind is set aside as .OFFSET.lost, and so is a copy
+// of a segment that was done and whose index is damaged; Repaired tells. What was
+// sealed is taken by its size, and every block that is read is verified: bytes
+// that are not those that were written are an error which names file and offset.
 //
 // # Blocking
 //

@@ -129,7 +129,15 @@ func (r *recovery) take(e Entry, last bool) (good bool, err error) {
 	if end == first && (torn > 0 || !last || x.sealed) {
 		return false, nil
 	}
-	if torn > 0 {
+	switch {
+	case torn > 0 && (x.sealed || !last):
+		// No write was torn here: the index is damaged, and the bytes behind
+		// what is left of it may be good. They are not ours to destroy.
+		if err := r.copyAside(e); err != nil {
+			return false, err
+		}
+		r.tell("set aside a copy of %s, of which nothing vouches for %d bytes from %d on", r.path(e.Name), torn, end)
+	case torn > 0:
 		r.tell("cut %d bytes of a torn write at %d", torn, end)
 	}
 	now := time.Now().UnixMilli()

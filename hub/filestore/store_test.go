@@ -387,6 +387,42 @@ func TestKeepDropsTheOldest(t *testing.T) {
 	}
 }
 
+// A damaged index of a segment that was complete ends the stream, as it must, but
+// destroys nothing: the bytes may be good.
+func TestDamagedIndexDestroysNothing(t *testing.T) {
+	for _, segment := range []int64{0, 1 << 20} { // the first of three, and the last, which is sealed
+		dir := t.TempDir()
+		s := mustOpen(t, dir, Options{Segment: 1 << 20})
+		want := write(t, s, 2<<20)
+		if segment == 0 {
+			want = append(want, write(t, s, 1<<20)...)
+		}
+		closeAndWait(t, s)
+		x, err := os.OpenFile(filepath.Join(dir, indexName(segment)), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if segment > 0 { // as if it had been done
+			x.WriteAt(appendHeader(nil, true), 0)
+		}
+		x.WriteAt([]byte("damaged"), 5*recordSize)
+		x.Close()
+
+		s = mustOpen(t, dir, Options{Segment: 1 << 20})
+		if _, next := s.Bounds(); next != segment+4*blockSize {
+			t.Errorf("next = %d", next)
+		}
+		if got := s.Repaired(); !strings.Contains(got, "set aside a copy") {
+			t.Errorf("Repaired = %q", got)
+		}
+		closeAndWait(t, s)
+		got, err := os.ReadFile(filepath.Join(dir, lostName(segment)))
+		if err != nil || !bytes.Equal(got, want[segment:segment+1<<20]) {
+			t.Errorf("aside: %d bytes, %v", len(got), err)
+		}
+	}
+}
+
 // Bytes go when they are old, whether or not new ones come, and the stream
 // keeps its place.
 func TestAgeDropsTheOldest(t *testing.T) {
