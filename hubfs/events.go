@@ -1,6 +1,8 @@
 package hubfs
 
 import (
+	"strconv"
+
 	"hubfs/hub"
 	"hubfs/tree"
 )
@@ -32,6 +34,18 @@ func (f *eventsFile) close() error { return f.lines.hub.Close() }
 func (fs *FS) sayLocked(what string, about ...string) {
 	line := what + " " + fields(about...)
 	fs.later(func() { fs.events.lines.say(line) })
+}
+
+// Conn tells of a connection that begins to be served, or has ended.
+func (fs *FS) Conn(c ConnInfo, served bool) {
+	fs.mu.Lock()
+	defer fs.unlock()
+	id := strconv.FormatUint(c.ID, 10)
+	if served {
+		fs.sayLocked("conn new", id, c.User, c.Addr)
+	} else {
+		fs.sayLocked("conn end", id)
+	}
 }
 
 // say tells of something that has been done to a hub, in the post that did it.

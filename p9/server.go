@@ -70,6 +70,11 @@ type Server struct {
 	Trace  *slog.Logger // every message on a line of its own; nil: none
 	Limits Limits
 
+	// Changed is told of each connection that begins, in the goroutine that
+	// will serve it, and of each that has ended. No lock is held. nil: nobody is
+	// told.
+	Changed func(c ConnInfo, served bool)
+
 	pool    pool      // buffers for the bytes of large reads and writes
 	batches sync.Pool // of *batch
 
@@ -159,6 +164,8 @@ func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) 
 		refuse(rwc, err)
 		return err
 	}
+	s.tell(c, true)
+	defer s.tell(c, false)
 	defer s.forget(c)
 	stop := context.AfterFunc(ctx, c.stop)
 	defer stop()
@@ -206,6 +213,13 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
+}
+
+// tell tells that a connection has begun or ended.
+func (s *Server) tell(c *conn, served bool) {
+	if s.Changed != nil {
+		s.Changed(c.info(), served)
+	}
 }
 
 // refuse tells a peer why it is not served, as the answer to the Tversion that

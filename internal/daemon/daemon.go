@@ -209,6 +209,7 @@ func newServer(c Config) (*server, error) {
 	t.Conns = s.connInfo
 	s.fs = hubfs.New(t)
 	s.p9.Root = s.fs.Root()
+	s.p9.Changed = func(c p9.ConnInfo, served bool) { s.fs.Conn(hubfs.ConnInfo(c), served) }
 	return s, nil
 }
 
