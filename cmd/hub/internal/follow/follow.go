@@ -173,11 +173,11 @@ func (s *Stream) open(ctx context.Context, srv *server.Server) error {
 // fails.
 func (s *Stream) Copy(ctx context.Context, off int64, take func(Block) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	// One buffer is filled while the other is taken.
+	// Some buffers are filled while another is taken.
 	full := make(chan Block)
-	free := make(chan []byte, 2)
-	for range 2 {
-		free <- make([]byte, 256<<10)
+	free := make(chan []byte, ahead+1)
+	for range cap(free) {
+		free <- make([]byte, blockSize)
 	}
 	var readErr error // set before full is closed
 	go func() {       // ends with the stream or with ctx
@@ -198,8 +198,14 @@ func (s *Stream) Copy(ctx context.Context, off int64, take func(Block) error) er
 	return readErr
 }
 
+const (
+	blockSize = 256 << 10 // most bytes of a block
+	ahead     = 3         // blocks of the history under way
+)
+
 // readOn reads the hub from off on, until its end.
-func (s *Stream) readOn(ctx context.Context, off int64, free <-chan []byte, full chan<- Block) error {
+func (s *Stream) readOn(ctx context.Context, off int64, free chan []byte, full chan<- Block) error {
+	off = s.readHistory(ctx, off, free, full)
 	for {
 		var p []byte
 		select {
@@ -214,10 +220,7 @@ func (s *Stream) readOn(ctx context.Context, off int64, free <-chan []byte, full
 		if err != nil {
 			return err
 		}
-		b := Block{Data: p[:n], Off: at}
-		if s.timed {
-			b.Came = time.Now()
-		}
+		b := s.block(p[:n], at)
 		off = at + int64(n)
 		select {
 		case full <- b:
@@ -225,6 +228,73 @@ func (s *Stream) readOn(ctx context.Context, off int64, free <-chan []byte, full
 			return ctx.Err()
 		}
 	}
+}
+
+// readHistory reads from off on what was there when the hub was opened, several
+// blocks at a time: no read of it waits for a writer, so it is known where each
+// begins. It returns how far it came; whatever stopped it, who reads on from
+// there will see.
+func (s *Stream) readHistory(ctx context.Context, off int64, free chan []byte, full chan<- Block) int64 {
+	ctx, cancel := context.WithCancel(ctx)
+	var under []chan Block // in order
+	defer func() {
+		cancel()
+		for _, c := range under {
+			free <- (<-c).Data[:blockSize]
+		}
+	}()
+	for at := off; ; {
+		for len(under) < ahead && at+blockSize <= s.Hub.Next {
+			var p []byte
+			select {
+			case p = <-free:
+			case <-ctx.Done():
+				return off
+			}
+			c := make(chan Block, 1)
+			under = append(under, c)
+			go func(at int64) { c <- s.readBlock(ctx, p, at) }(at) // ends with its reads; is waited for
+			at += blockSize
+		}
+		if len(under) == 0 {
+			return off
+		}
+		b := <-under[0]
+		under = under[1:]
+		if len(b.Data) < blockSize {
+			free <- b.Data[:blockSize]
+			return off
+		}
+		s.Asked = true
+		select {
+		case full <- b:
+		case <-ctx.Done():
+			free <- b.Data
+			return off
+		}
+		off += blockSize
+	}
+}
+
+// readBlock fills p from at on, as far as it can.
+func (s *Stream) readBlock(ctx context.Context, p []byte, at int64) Block {
+	n := 0
+	for n < len(p) {
+		m, err := s.file.ReadAtContext(ctx, p[n:], at+int64(n))
+		if err != nil {
+			break
+		}
+		n += m
+	}
+	return s.block(p[:n], at)
+}
+
+func (s *Stream) block(p []byte, at int64) Block {
+	b := Block{Data: p, Off: at}
+	if s.timed {
+		b.Came = time.Now()
+	}
+	return b
 }
 
 // read reads at off, or at the first byte after it that there is. The error is

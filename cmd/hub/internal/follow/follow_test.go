@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -359,6 +360,68 @@ func TestCopyEndsWithItsContextAndItsTaker(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		if err := s.Copy(ctx, 0, func(Block) error { return nil }); err != context.Canceled {
+			t.Error(err)
+		}
+	})
+}
+
+// TestHistoryComesWholeAndInOrder, though several blocks of it are under way at
+// a time: also if the connection is cut in the middle of it, if some of it is
+// discarded meanwhile, and if nobody wants the rest.
+func TestHistoryComesWholeAndInOrder(t *testing.T) {
+	const size = 7*blockSize + 1000
+	history := make([]byte, size)
+	for i := range history {
+		history[i] = byte(i ^ i>>8 ^ i>>16)
+	}
+	write := func(t *testing.T, srv *servertest.Server) *job {
+		j := begin(t, srv)
+		j.ctl("size", "build", fmt.Sprint(size))
+		for p := range slices.Chunk(history, 100_000) {
+			j.write(string(p))
+		}
+		return j
+	}
+	for _, cut := range []int{0, blockSize / 2, 3 * blockSize, 6*blockSize + 5000, size} {
+		bubble(t, func(t *testing.T, srv *servertest.Server) {
+			j := write(t, srv)
+			srv.Cut(servertest.Cut{Down: cut})
+			r := watch(t, srv, time.Minute)
+			j.ctl("end", "build")
+			if err := <-r.done; err != nil || !bytes.Equal(r.got.Bytes(), history) {
+				t.Errorf("cut after %d bytes: %v, %d bytes of %d, %q", cut, err, r.got.Len(), size, r.says())
+			}
+		})
+	}
+	bubble(t, func(t *testing.T, srv *servertest.Server) {
+		j := write(t, srv)
+		line := NewLine(srv.Server(), srv.Connect, time.Minute, func() {})
+		s, err := line.Open(t.Context(), "build", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var skipped atomic.Int64
+		s.Skipped = func(n int64) { skipped.Add(n) }
+		var got, next int64
+		s.Copy(t.Context(), 0, func(b Block) error {
+			if b.Off == 0 {
+				synctest.Wait()
+				j.ctl("size", "build", fmt.Sprint(blockSize))
+			}
+			if b.Off+int64(len(b.Data)) == size {
+				j.ctl("end", "build")
+			}
+			if b.Off < next || !bytes.Equal(b.Data, history[b.Off:][:len(b.Data)]) {
+				t.Errorf("at %d, behind %d: not what is there", b.Off, next)
+			}
+			got, next = got+int64(len(b.Data)), b.Off+int64(len(b.Data))
+			return nil
+		})
+		if n := skipped.Load(); got+n != size || n == 0 {
+			t.Errorf("%d bytes and %d skipped", got, n)
+		}
+		full := errors.New("the disk is full")
+		if err := s.Copy(t.Context(), s.Hub.First, func(Block) error { return full }); err != full {
 			t.Error(err)
 		}
 	})
