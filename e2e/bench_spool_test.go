@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -47,9 +46,9 @@ func BenchmarkSpoolWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkSpoolRead has a late watcher read the whole history of a hub, and
-// cat(1) the same files, from exec to exit, into a reader who looks at every
-// byte.
+// BenchmarkSpoolRead has hub watch read the whole history of a hub, and cat(1)
+// the same files, from exec to exit, into a reader who looks at every byte.
+// Client is that reader when it comes itself, without a program between.
 //
 // Goal: hub/cat 0.8.
 func BenchmarkSpoolRead(b *testing.B) {
@@ -62,12 +61,15 @@ func BenchmarkSpoolRead(b *testing.B) {
 	if err != nil || len(files) == 0 {
 		b.Fatalf("%q, %v", files, err)
 	}
-	cat, hub := samples{}, samples{}
+	var cat, hub, own samples
 	for b.Loop() {
-		cat = append(cat, s.rate(s.read(exec.Command("cat", files...))))
-		hub = append(hub, s.rate(s.read(s.w.command("hub", "watch", "history"))))
+		cat = append(cat, s.rate(s.run(exec.Command("cat", files...))))
+		hub = append(hub, s.rate(s.run(s.w.command("hub", "watch", "history"))))
+		own = append(own, s.rate(s.read()))
 	}
 	noTimes(b)
+	b.ReportMetric(own.median()/1e6, "client-MB/s")
+	ratio(b, "client", "cat", own.median(), cat.median())
 	b.ReportMetric(cat.median()/1e6, "cat-MB/s")
 	b.ReportMetric(hub.median()/1e6, "hub-MB/s")
 	ratio(b, "hub", "cat", hub.median(), cat.median())
@@ -200,8 +202,8 @@ func (s *spooler) remove() {
 	}
 }
 
-// read runs cmd and reads the source from it.
-func (s *spooler) read(cmd *exec.Cmd) time.Duration {
+// run runs cmd and reads the source from it.
+func (s *spooler) run(cmd *exec.Cmd) time.Duration {
 	s.b.Helper()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -212,17 +214,29 @@ func (s *spooler) read(cmd *exec.Cmd) time.Duration {
 	if err := cmd.Start(); err != nil {
 		s.b.Fatal(err)
 	}
-	buf := make([]byte, blockSize)
-	for i := range s.blocks {
-		at := i * blockSize % cycleSize
-		if _, err := io.ReadFull(out, buf); err != nil || !bytes.Equal(buf, cycle()[at:at+blockSize]) {
-			s.b.Fatalf("%v: block %d of %d: %v", cmd, i, s.blocks, err)
-		}
+	if err := receive(sourceOf(out.Read), s.blocks*blockSize, true); err != nil {
+		s.b.Fatalf("%v: %v", cmd, err)
 	}
-	if n, err := out.Read(buf); err != io.EOF {
+	if n, err := out.Read(make([]byte, 1)); err != io.EOF {
 		s.b.Fatalf("%v: %d bytes behind the end, %v", cmd, n, err)
 	}
 	if err := cmd.Wait(); err != nil {
+		s.b.Fatal(err)
+	}
+	return time.Since(start)
+}
+
+// read reads the source from the hub, over a new connection.
+func (s *spooler) read() time.Duration {
+	s.b.Helper()
+	start := time.Now()
+	conn := s.w.dial("default")
+	defer conn.Close()
+	next, err := openHub(s.b.Context(), conn, "/history")
+	if err == nil {
+		err = receive(next, s.blocks*blockSize, true)
+	}
+	if err != nil {
 		s.b.Fatal(err)
 	}
 	return time.Since(start)

@@ -121,30 +121,35 @@ func openStream(ctx context.Context, kind, where string, i int) (source, error) 
 		if err != nil {
 			return nil, err
 		}
-		c, err := client.New(ctx, conn, streamOptions)
-		if err != nil {
-			return nil, err
-		}
-		f, err := c.Open(ctx, "/stream", client.OREAD)
-		if err != nil {
-			return nil, err
-		}
-		in := f.Reader(4)
-		var rest []byte
-		return func(max int) (p []byte, err error) {
-			if len(rest) == 0 {
-				if rest, err = in.Next(ctx); err != nil {
-					return nil, err
-				}
-			}
-			p = rest[:min(len(rest), max)]
-			rest = rest[len(p):]
-			return p, nil
-		}, nil
+		return openHub(ctx, conn, "/stream")
 	case "nats":
 		return openNats(where, i)
 	}
 	return nil, fmt.Errorf("readers of %q", kind)
+}
+
+// openHub opens a hub on a connection of its own.
+func openHub(ctx context.Context, conn net.Conn, path string) (source, error) {
+	c, err := client.New(ctx, conn, streamOptions)
+	if err != nil {
+		return nil, err
+	}
+	f, err := c.Open(ctx, path, client.OREAD)
+	if err != nil {
+		return nil, err
+	}
+	in := f.Reader(4)
+	var rest []byte
+	return func(max int) (p []byte, err error) {
+		if len(rest) == 0 {
+			if rest, err = in.Next(ctx); err != nil {
+				return nil, err
+			}
+		}
+		p = rest[:min(len(rest), max)]
+		rest = rest[len(p):]
+		return p, nil
+	}, nil
 }
 
 // streamOptions are hub's own.
