@@ -141,6 +141,13 @@ func BenchmarkWaitingReaders(b *testing.B) {
 func (w *world) waiting(server, hub string, n int) *raw {
 	w.tb.Helper()
 	c := w.raw(server)
+	c.waitFor(hub, n)
+	return c
+}
+
+// waitFor has n reads of a hub wait, with fids and tags that begin at 1 and 0.
+func (c *raw) waitFor(hub string, n int) {
+	c.tb.Helper()
 	var open, read []*plan9.Fcall
 	for i := range uint32(n) {
 		tag, fid := uint16(i), 1+i
@@ -157,9 +164,8 @@ func (w *world) waiting(server, hub string, n int) *raw {
 	// When this is answered the server has all the reads before it.
 	c.send(append(read, &plan9.Fcall{Type: plan9.Tstat, Tag: uint16(n), Fid: 0})...)
 	if rx := c.receive(); rx.Type != plan9.Rstat {
-		w.tb.Fatalf("a read did not wait: %v", rx)
+		c.tb.Fatalf("a read did not wait: %v", rx)
 	}
-	return c
 }
 
 // memory is what the server has of it, in bytes.

@@ -305,15 +305,15 @@ func freePort(b *testing.B) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
-// localCarrier is the hub of a server in this process, where the writer is.
-// The server keeps the blocks that it is given, and does not copy them.
-func localCarrier(b *testing.B, readers int) *carrier {
-	fs := hubfs.New(hubfs.Config{})
+// localServer serves a tree in this process, at a socket.
+func localServer(tb testing.TB) (fs *hubfs.FS, path string) {
+	tb.Helper()
+	fs = hubfs.New(hubfs.Config{})
 	srv := &p9.Server{Root: fs.Root()}
-	path := filepath.Join(shortTempDir(b), "local")
+	path = filepath.Join(shortTempDir(tb), "local")
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
@@ -325,16 +325,23 @@ func localCarrier(b *testing.B, readers int) *carrier {
 			}
 			serving.Go(func() {
 				if err := srv.ServeConn(ctx, c, p9.Peer{User: "bench"}); err != nil {
-					b.Error(err)
+					tb.Error(err)
 				}
 			})
 		}
 	})
-	b.Cleanup(func() {
+	tb.Cleanup(func() {
 		l.Close()
 		cancel()
 		serving.Wait()
 	})
+	return fs, path
+}
+
+// localCarrier is the hub of a server in this process, where the writer is.
+// The server keeps the blocks that it is given, and does not copy them.
+func localCarrier(b *testing.B, readers int) *carrier {
+	fs, path := localServer(b)
 	caller := &tree.Caller{User: "bench", Admin: true}
 	_, h, err := fs.Root().(tree.Creator).Create(caller, "stream", 0o666, tree.OpenWrite)
 	if err != nil {

@@ -21,12 +21,18 @@ type raw struct {
 // raw connects to the server called name, and attaches fid 0 to its tree.
 func (w *world) raw(name string) *raw {
 	w.tb.Helper()
-	conn, err := net.Dial("unix", w.socket(name))
+	return newRaw(w.tb, w.socket(name))
+}
+
+// newRaw connects to the server whose socket is at path.
+func newRaw(tb testing.TB, path string) *raw {
+	tb.Helper()
+	conn, err := net.Dial("unix", path)
 	if err != nil {
-		w.tb.Fatal(err)
+		tb.Fatal(err)
 	}
-	w.tb.Cleanup(func() { conn.Close() })
-	c := &raw{tb: w.tb, conn: conn, in: bufio.NewReader(conn)}
+	tb.Cleanup(func() { conn.Close() })
+	c := &raw{tb: tb, conn: conn, in: bufio.NewReaderSize(conn, 512)}
 	c.call(&plan9.Fcall{Type: plan9.Tversion, Tag: plan9.NOTAG, Msize: 8192, Version: "9P2000"})
 	c.call(&plan9.Fcall{Type: plan9.Tattach, Fid: 0, Afid: plan9.NOFID, Uname: "tester"})
 	return c
