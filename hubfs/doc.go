@@ -42,7 +42,9 @@
 // gets hubs of its own: who has the old ones open keeps those.
 //
 // The owner of a shell, and of a hub, is who made it. Only the owner, or the
-// server's own user, may remove it or change its name and mode.
+// server's own user, may remove it or change its name and mode. Who has a hub
+// open that was removed goes on with it; it ends when nobody who writes it is
+// left.
 //
 // # Pipes
 //

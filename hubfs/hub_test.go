@@ -190,6 +190,27 @@ func TestARemovedHubGoesOn(t *testing.T) {
 	}
 }
 
+// TestARemovedHubEndsWithItsLastWriter: who reads it would wait for ever.
+func TestARemovedHubEndsWithItsLastWriter(t *testing.T) {
+	s := newServer(t, Config{})
+	s.mustCreate("h")
+	r, w, w2 := s.open("h", tree.OpenRead), s.open("h", tree.OpenWrite), s.open("h", tree.OpenRDWR)
+	s.ctl("rm h")
+	w.mustWrite("one")
+	w.close()
+	r.read("one")
+	r.waits()
+	w2.close()
+	r.ends()
+	r.close()
+
+	s.mustCreate("idle")
+	r = s.open("idle", tree.OpenRead)
+	r.waits()
+	s.ctl("rm idle")
+	r.ends()
+}
+
 // TestLimitsAreClearAndHarmNobody
 func TestLimitsAreClearAndHarmNobody(t *testing.T) {
 	s := newServer(t, Config{MaxHubs: 5, MaxShells: 1, MaxAttachments: 1, Size: 50, MaxRetained: 100})

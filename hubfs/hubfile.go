@@ -83,7 +83,23 @@ func (f *hubFile) dropLocked() {
 	f.endPipesLocked()
 	if f.opens == 0 {
 		f.closeLocked()
+		return
 	}
+	f.noMoreLocked()
+}
+
+// noMoreLocked ends the hub of f, which has no name any more, for those who
+// still read it, once nobody has it open for writing: nothing can come any
+// more, and they would wait for ever. Hubs of a shell end with that.
+func (f *hubFile) noMoreLocked() {
+	if f.shell != nil {
+		return
+	}
+	f.fs.later(func() {
+		if _, ended := f.hub.Ended(); !ended && f.hub.Status().Writers == 0 {
+			f.hub.End("")
+		}
+	})
 }
 
 // closeLocked closes the hub of f, and lets what is to go with it go.
@@ -185,8 +201,12 @@ func (f *hubFile) closed() {
 	f.fs.mu.Lock()
 	defer f.fs.unlock()
 	f.countOpenLocked(-1)
-	if f.opens == 0 && f.orphan {
+	switch {
+	case !f.orphan:
+	case f.opens == 0:
 		f.closeLocked()
+	default:
+		f.noMoreLocked()
 	}
 }
 

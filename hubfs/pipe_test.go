@@ -311,7 +311,7 @@ func TestPipeEndsWithItsHubs(t *testing.T) {
 		s.ctl("rm a")
 		s.wantPipes("1 a b ended 0 0 '' 0 '' 'hub a was removed'; 2 c d running 0 0 cmd 0 ''; " +
 			"3 d c running 0 0 cmd 0 ''; 4 a d ended 0 0 '' 0 '' 'hub a was removed'")
-		reader.waits()
+		reader.ends() // for nobody can write it any more
 		s.ctl("rm d")
 		for _, name := range []string{"pipe 2", "pipe 3"} {
 			if got := s.proc(name).all(); got != "kill 2s" {
