@@ -134,7 +134,7 @@ func (c *Conn) register(calls []*call) error {
 		}
 		cl.m.Tag = cl.tag
 		c.slots[cl.tag].call = cl
-		if cl.file != nil && cl.m.Type == wire.Tclunk {
+		if cl.file != nil && (cl.m.Type == wire.Tclunk || cl.m.Type == wire.Tremove) {
 			cl.file.closed = true
 		}
 	}

@@ -85,8 +85,15 @@ func (f *File) Stat(ctx context.Context) (Info, error) {
 // connection to end. Calls that wait for the file end with an error.
 func (f *File) Close() error { return f.close(context.Background()) }
 
-func (f *File) close(ctx context.Context) error {
-	cl := f.newCall(wire.Tclunk)
+func (f *File) close(ctx context.Context) error { return f.dispose(ctx, wire.Tclunk, "close") }
+
+// Remove removes the very file that is open, whatever has its name by now, and
+// gives it up as Close does, also when it fails (remove(5)).
+func (f *File) Remove(ctx context.Context) error { return f.dispose(ctx, wire.Tremove, "remove") }
+
+// dispose sends a request that frees the fid.
+func (f *File) dispose(ctx context.Context, t wire.Type, op string) error {
+	cl := f.newCall(t)
 	cl.fid = f.fid
 	f.c.send(ctx, cl)
 	if !cl.wait(ctx) {
@@ -96,7 +103,7 @@ func (f *File) close(ctx context.Context) error {
 		f.c.abandon(f.leave) // it was not sent
 		return err
 	}
-	return f.fail("close", cl.err)
+	return f.fail(op, cl.err)
 }
 
 // leave gives the file up and does not wait.

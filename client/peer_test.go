@@ -103,4 +103,19 @@ func TestServerByOthers(t *testing.T) {
 	if _, err := c.Stat(ctx, "d/f3"); !errors.Is(err, client.ErrNotExist) {
 		t.Errorf("stat of what was removed: %v", err)
 	}
+
+	// What is open can be removed too, and is given up with that.
+	f, err := c.Open(ctx, "d/f4", client.OREAD)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Remove(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Stat(ctx, "d/f4"); !errors.Is(err, client.ErrNotExist) {
+		t.Errorf("stat of what was removed open: %v", err)
+	}
+	if err := f.Close(); err == nil {
+		t.Error("a removed file was closed again: its fid may be another's")
+	}
 }
