@@ -31,7 +31,16 @@ func (s *Server) Claim(ctx context.Context, name string) (*client.File, error) {
 			return f, err
 		}
 	}
-	return nil, err
+	// It is there each time, and no hub each time.
+	return nil, s.noHub(name, err)
+}
+
+func (s *Server) noHub(name string, err error) error {
+	return &Error{
+		Text: fmt.Sprintf("%q is no hub on server %s", name, s.Addr),
+		Hint: "take another name",
+		Err:  err,
+	}
 }
 
 // claimOld is Claim of a hub that is there. The error is client.ErrNotExist if
@@ -40,17 +49,20 @@ func (s *Server) claimOld(ctx context.Context, name string) (*client.File, error
 	// Open first, then look: of two who do so at once none sees itself alone.
 	f, err := s.Open(ctx, "/"+name, client.OWRITE)
 	if err != nil {
+		if _, ok, herr := s.Hub(ctx, name); herr == nil && !ok && !errors.Is(err, client.ErrNotExist) {
+			err = s.noHub(name, err)
+		}
 		return nil, err
 	}
-	h, ok, err := s.Hub(ctx, name)
+	h, _, err := s.Identify(ctx, f)
 	switch {
 	case err != nil:
-	case !ok:
-		err = &Error{Text: fmt.Sprintf("%q is no hub on server %s", name, s.Addr)}
 	case h.Ended():
-		if err = s.Remove(ctx, "/"+name); err == nil {
+		// This one, not what somebody else may have put in its place.
+		if err = f.Remove(ctx); err == nil {
 			err = client.ErrNotExist
 		}
+		return nil, err
 	case h.Writers > 1:
 		err = &Error{
 			Text: fmt.Sprintf("hub %s is being written already on server %s", name, s.Addr),
