@@ -543,6 +543,30 @@ func TestLostServerIsNotTriedWithoutRetry(t *testing.T) {
 	})
 }
 
+// TestAnotherHubOfTheNameIsNotEnded: ours was removed, and somebody has made one
+// of the same name.
+func TestAnotherHubOfTheNameIsNotEnded(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *servertest.Server) {
+		j := begin(t, srv, nil)
+		j.write("ours")
+		synctest.Wait()
+		other := srv.Server()
+		if err := other.Remove(t.Context(), "/build"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Claim(t.Context(), "build"); err != nil {
+			t.Fatal(err)
+		}
+		j.f.Finish("exit 3")
+		if h, ok, err := other.Hub(t.Context(), "build"); err != nil || !ok || h.Ended() {
+			t.Errorf("the other hub: %+v, %v", h, err)
+		}
+		if len(j.notes) != 1 || j.notes[0] != "not ended: it was removed" {
+			t.Errorf("%q", j.notes)
+		}
+	})
+}
+
 // TestOthersWritesAreMixedAndNothingIsLost: where somebody else writes the hub,
 // our bytes have no offsets to go by any more.
 func TestOthersWritesAreMixedAndNothingIsLost(t *testing.T) {

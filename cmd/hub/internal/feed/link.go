@@ -110,7 +110,15 @@ func (l *link) Append(ctx context.Context) (Link, error) {
 	return newLink(l.srv, l.name, file, l.unit, l.answered), nil
 }
 
+// End ends the hub, and no other that has its name by now.
 func (l *link) End(ctx context.Context, status string, complete bool) error {
+	_, _, err := l.srv.Identify(ctx, l.file)
+	if errors.Is(err, client.ErrNotExist) {
+		return &server.Error{Text: "it was removed", Err: err}
+	}
+	if err != nil {
+		return err
+	}
 	return l.srv.End(ctx, l.name, status, complete)
 }
 
