@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"hubfs/client"
@@ -70,10 +71,20 @@ func report(w io.Writer, err error) {
 	case errors.As(err, &sig) && sig.Signal == syscall.SIGINT:
 		return // who has typed Ctrl-C knows
 	}
-	fmt.Fprintf(w, "hub: %v\n", err)
+	fmt.Fprintf(w, "hub: %s\n", printableLines(err.Error()))
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(w, "hub: hint: %s\n", hint)
+		fmt.Fprintf(w, "hub: hint: %s\n", printableLines(hint))
 	}
+}
+
+// printableLines is printable of each line: a server may have said it, and names
+// may hold anything.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 func hintOf(err error) string {

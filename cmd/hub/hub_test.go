@@ -55,6 +55,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{errors.New("x happened"), "hub: x happened\n"},
 		{&server.Error{Text: `no shell "wrok" on server default`, Hint: `did you mean "work"? hub ls shows all`},
 			"hub: no shell \"wrok\" on server default\nhub: hint: did you mean \"work\"? hub ls shows all\n"},
+		{errors.New("a server said \x1b]0;x\a\nand more"), "hub: a server said ?]0;x?\nand more\n"},
 		{usagef("x"), "hub: x\nhub: hint: hub help shows how\n"},
 	} {
 		var b bytes.Buffer
@@ -81,7 +82,7 @@ func TestUsageErrorsAre2AndOnStderr(t *testing.T) {
 	for _, args := range []string{
 		"--nosuch", "-e toolong", "attach", "attach a b", "a b", "new", "new a b", "new -e novalue a", "new --size 24 a",
 		"send a", "send a \\q", "size a", "size a big", "signal a", "kill", "wait", "rm", "read", "read a@b", "read a@-x",
-		"write", "pipe", "pipe a", "pipe a b c", "pipe a@1 b", "pipe -d", "pipe -d x", "unpipe", "unpipe x", "ls --json --graph", "tee", "tee a b", "tee -q 0 a", "tee -- ls", "tee --retry -1s a", "tee --fear --patience 0s a", "tee --patience 5s a", "watch", "watch --since never a", "watch --grep [ a", "watch --retry -1s a", "watch -e toolong a", "watch -n -1 a", "watch -n x a", "ls x", "ls --nosuch", "serve x", "serve -q none", "serve -a gopher://x", "version x",
+		"write", "pipe", "pipe a", "pipe a b c", "pipe a@1 b", "pipe -d", "pipe -d x", "unpipe", "unpipe x", "ls --json --graph", "tee", "tee a b", "tee -q 0 a", "tee -- ls", "tee a --", "tee --retry -1s a", "tee --fear --patience 0s a", "tee --patience 5s a", "watch", "watch --since never a", "watch --grep [ a", "watch --retry -1s a", "watch -e toolong a", "watch -n -1 a", "watch -n x a", "ls x", "ls --nosuch", "serve x", "serve -q none", "serve -a gopher://x", "version x",
 		"-s tcp!x ls", "-s a/b ls", "--history -2 a",
 	} {
 		code, stdout, stderr := hub(t, strings.Fields(args)...)
@@ -200,19 +201,20 @@ func TestTable(t *testing.T) {
 			{Name: "p", State: "exited", Since: now.AddDate(0, 0, -1), Command: "make"},
 		},
 		Hubs: []server.Hub{{Name: "work0"}, {Name: "work1"}, {Name: "work2"}, {Name: "build", Mode: "calm", First: 0, Next: 3 << 20, Readers: 1},
-			{Name: "done", Mode: "calm,ended", End: "exit 3"}, {Name: "killed", Mode: "fear,ended", End: "signal KILL"}, {Name: "over", Mode: "calm,ended"}},
+			{Name: "done", Mode: "calm,ended", End: "exit 3"}, {Name: "killed", Mode: "fear,ended", End: "signal KILL"}, {Name: "over", Mode: "calm,ended"}, {Name: "kept", Mode: "spool,calm,ended", End: "exit 0"}},
 	}
 	var b bytes.Buffer
 	if err := writeTable(&b, st, now); err != nil {
 		t.Fatal(err)
 	}
-	want := `NAME    STATE       SIZE   CLIENTS  SINCE       COMMAND
-work    running     24x80  2        14:00:00    sh -c 'a?[2J'
-p       exited      pipes  0        2026-03-03  make
-build   hub calm    3.0M   1        -           -
-done    ended 3     0B     0        -           -
-killed  ended KILL  0B     0        -           -
-over    ended       0B     0        -           -
+	want := `NAME    STATE           SIZE   CLIENTS  SINCE       COMMAND
+work    running         24x80  2        14:00:00    sh -c 'a?[2J'
+p       exited          pipes  0        2026-03-03  make
+build   hub calm        3.0M   1        -           -
+done    ended 3         0B     0        -           -
+killed  ended KILL      0B     0        -           -
+over    ended           0B     0        -           -
+kept    spool, ended 0  0B     0        -           -
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)

@@ -25,8 +25,9 @@ func (a *app) lsCmd() *cobra.Command {
 		Long: `List the shells of a server, and the hubs that belong to no shell: name, state
 or mode, or "ended" with the status of who wrote it, size of the terminal or bytes
 retained, clients or readers, since when the shell runs or when the hub was
-written last, and the command. The mode begins with "spool" where the history is
-on the disk. The pipes between hubs follow, if there are any.
+written last, and the command. The mode, or what stands for it, begins with
+"spool" where the history is on the disk. The pipes between hubs follow, if there
+are any.
 
 With --graph it is a drawing for dot(1): hubs with what they retain and get a
 second, shells as boxes, pipes as arrows with their commands and their gain, the
@@ -157,7 +158,8 @@ func pipeState(p server.Pipe) string {
 }
 
 // hubState says the modes of a hub that flows, and how one ended that does not:
-// "ended 3" with its producer's exit code, "ended KILL" by a signal.
+// "ended 3" with its producer's exit code, "ended KILL" by a signal, and with
+// "spool" before it if its history is on the server's disk.
 func hubState(h server.Hub) string {
 	if !h.Ended() {
 		return "hub " + h.Mode
@@ -166,7 +168,11 @@ func hubState(h server.Hub) string {
 	for _, word := range []string{"exit ", "signal "} {
 		end = strings.TrimPrefix(end, word)
 	}
-	return strings.TrimSpace("ended " + end)
+	end = strings.TrimSpace("ended " + end)
+	if h.Is("spool") {
+		return "spool, " + end
+	}
+	return end
 }
 
 // when says a time: of day, if it was today.

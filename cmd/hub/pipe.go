@@ -123,8 +123,10 @@ func parsePipe(args []string, dash int) (server.PipeSpec, error) {
 	case "back":
 		p.At = "@-" + strconv.FormatInt(pos.n, 10)
 	}
-	if p.From == "" || p.To == "" || strings.Contains(p.To, "@") {
-		return p, usagef("hub pipe: %q is not the name of a hub", p.To)
+	for _, name := range []string{p.From, p.To} {
+		if name == "" || strings.Contains(name, "@") {
+			return p, usagef("hub pipe: %q is not the name of a hub", name)
+		}
 	}
 	return p, nil
 }

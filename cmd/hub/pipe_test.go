@@ -40,6 +40,13 @@ func TestPipeArguments(t *testing.T) {
 	}
 }
 
+// TestTheNameThatIsNoneIsSaid, and not the other.
+func TestTheNameThatIsNoneIsSaid(t *testing.T) {
+	if _, err := parsePipe([]string{"", "b"}, -1); err == nil || !strings.Contains(err.Error(), `""`) {
+		t.Error(err)
+	}
+}
+
 func TestTableOfPipes(t *testing.T) {
 	var b bytes.Buffer
 	st := server.Status{
