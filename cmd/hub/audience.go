@@ -99,7 +99,11 @@ func attendance(h server.Hub, all []server.Reader) string {
 	readers := readersOf(h, all)
 	fmt.Fprintf(&b, "hub: %s: %s so far, read by %d\n", printable(h.Name), amount(h.Next), len(readers))
 	for _, r := range readers {
-		fmt.Fprintf(&b, "hub:   %s\n", describe(r, h))
+		fmt.Fprintf(&b, "hub:   %s", describe(r, h))
+		if r.ID != "" { // what hub ctl drop takes
+			fmt.Fprintf(&b, " (reader %s)", printable(r.ID))
+		}
+		b.WriteByte('\n')
 	}
 	return b.String()
 }

@@ -17,8 +17,8 @@ func TestAttendance(t *testing.T) {
 		{Hub: "build", User: "tom", Addr: "a", Offset: 2 << 20}, // has read on since the hub was looked at
 	}
 	want := `hub: build: 1.0M so far, read by 3
-hub:   ann, tcp!?[2J: 512.0K behind, 100B lost, the slowest
-hub:   rob, pid:7: at the end
+hub:   ann, tcp!?[2J: 512.0K behind, 100B lost, the slowest (reader 4)
+hub:   rob, pid:7: at the end (reader 3)
 hub:   tom, a: at the end
 `
 	if got := attendance(h, readers); got != want {

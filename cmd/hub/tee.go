@@ -75,8 +75,11 @@ and no CMD that asks for a password, as sudo does, would get them.`,
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
 				n = dash
 			}
-			if n != 1 {
+			switch {
+			case n != 1 || args[0] == "":
 				return &usageError{usagef("%s: expected the NAME of the hub, and -- before a command", cmd.CommandPath()), helpFor(cmd)}
+			case cmd.ArgsLenAtDash() == len(args): // as of an empty $CMD: standard input is not meant
+				return &usageError{usagef("%s: expected a command after --", cmd.CommandPath()), helpFor(cmd)}
 			}
 			for name, d := range map[string]time.Duration{"patience": o.patience, "retry": o.retry} {
 				if cmd.Flags().Changed(name) && (d < 0 || d == 0 && name == "patience") {
@@ -168,6 +171,9 @@ func (a *app) tee(ctx context.Context, name string, argv []string, o teeOptions)
 		st, err = t.copyStdin(ctx)
 	}
 	t.feed.Finish(st.String()) // what it lacks has been said
+	if o.spool {
+		t.kept(context.WithoutCancel(ctx))
+	}
 	if err == nil && st.ExitCode() != 0 {
 		return statusError(st.ExitCode())
 	}
@@ -205,10 +211,14 @@ func (t *tee) claim(ctx context.Context, srv *server.Server, o teeOptions) error
 		words = append(words, []string{"fear", t.name})
 	}
 	if o.patience > 0 {
-		words = append(words, []string{"patience", t.name, strconv.FormatFloat(o.patience.Seconds(), 'f', -1, 64)})
+		words = append(words, []string{"patience", t.name, strconv.FormatInt(wholeSeconds(o.patience), 10)})
 	}
 	for _, w := range words {
 		if err := srv.Ctl(ctx, w...); err != nil {
+			// A hub that we have made would keep its watchers waiting.
+			if h, ok, herr := srv.Hub(ctx, t.name); herr == nil && ok && h.Next == 0 && h.Readers == 0 {
+				_ = claimed.Remove(ctx)
+			}
 			return err
 		}
 	}
@@ -224,6 +234,25 @@ func (t *tee) claim(ctx context.Context, srv *server.Server, o teeOptions) error
 	}
 	// The feed has an open of its own: until then nobody else could claim it.
 	return claimed.Close()
+}
+
+// wholeSeconds is d in seconds, rounded up.
+func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
+// kept says so if the hub that was to be on the server's disk is not: a disk
+// that is full or broken leaves it in memory, where it does not outlive the
+// server.
+func (t *tee) kept(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, audiencePatience)
+	defer cancel()
+	srv, err := t.app.connect(ctx, false)
+	if err != nil {
+		return // that it is lost has been said
+	}
+	defer srv.Close()
+	if h, ok, err := srv.Hub(ctx, t.name); err == nil && ok && !h.Is("spool") {
+		t.note("memory", 0, fmt.Sprintf("hub %s is only in the server's memory now, not on its disk; its log says why", t.name))
+	}
 }
 
 // say says what happens to the hub.
@@ -284,7 +313,11 @@ func (t *tee) slow(ctx context.Context) {
 	}
 	text := "output waits for " + describe(readers[0], h)
 	if id := readers[0].ID; id != "" {
-		text += "; hub ctl drop " + id + " goes on without"
+		command := "hub"
+		if t.app.serverFlag != "" { // the number means another reader elsewhere
+			command += " -s " + t.app.serverFlag
+		}
+		text += "; " + command + " ctl drop " + id + " goes on without"
 	}
 	t.note("waits", 0, text)
 }
