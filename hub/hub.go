@@ -41,11 +41,12 @@
 //
 // A hub whose Store is a Spool keeps its whole history, as far as the store's
 // own limits go. Its size limits nothing, nothing is charged to the Budget, and
-// writers do not wait for readers. They wait for the store: bytes can be read
-// as soon as they are appended, and the write is answered when they are stable,
-// with those of others in between, as they come. Such a write has taken effect
-// from the first: to withdraw it, or to close its writer or the hub, only means
-// not to wait. While very many bytes are not stable, as many writers together
+// writers do not wait for readers. They wait for the store, and so do readers:
+// bytes have their place in the stream when they are appended, and the write is
+// answered, and they can be read, when they are stable. So whoever has seen a
+// byte finds it in the history, whatever becomes of this process. The write has
+// taken effect from the first: to withdraw it, or to close its writer or the hub,
+// only means not to wait; others append behind it meanwhile. While very many bytes are not stable, as many writers together
 // can bring, a write is not appended before its turn comes, as in fear. A reader
 // of bytes that have to be fetched waits for them like for bytes to come.
 //
@@ -149,6 +150,7 @@ type Hub struct {
 	loading  queue   // readers of bytes that have to be fetched, by their offsets
 	staged   queue   // writers whose bytes are not stable yet, by the end of those
 	probe    []Piece // scratch
+	told     int64   // first, when wakeGoneLocked was called last
 
 	fear, trunc, frozen, ended, closed bool
 	endStatus                          string
@@ -246,7 +248,7 @@ func (h *Hub) Close() error {
 // of the hub's ways.
 func (h *Hub) settleLocked(ws *wakes) {
 	h.trimLocked()
-	h.loading.wakeUpTo(h.first-1, ws) // what they wait for is gone
+	h.wakeGoneLocked(ws)
 	h.turnLocked(ws)
 }
 

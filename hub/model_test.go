@@ -165,12 +165,12 @@ func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
 			}
 		}
 		at = min(at, m.next())
-		if at < m.next() && m.loads(at) {
+		if at < m.next() && (at >= m.shown() || m.loads(at)) {
 			r.parked, r.asFile = true, true
 			return result{}
 		}
 		r.parked, r.asFile = false, false
-		return m.give(at, min(m.next(), at+int64(max)))
+		return m.give(at, clamp(at, m.shown(), at+int64(max)))
 	}
 	r.parked, r.asFile = false, false
 	r.counts = true
@@ -187,7 +187,7 @@ func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
 		r.lost += m.first - r.pos
 		r.pos = m.first
 	}
-	end := m.next()
+	end := m.shown()
 	if len(r.marks) > 0 {
 		if r.marks[0] <= r.pos {
 			r.marks = r.marks[1:]
@@ -195,9 +195,10 @@ func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
 		}
 		end = min(end, r.marks[0])
 	}
-	if r.pos >= m.next() {
-		r.parked = !m.ended
-		return result{ready: m.ended}
+	if r.pos >= m.shown() {
+		over := m.ended && r.pos >= m.next()
+		r.parked = !over
+		return result{ready: over}
 	}
 	if m.loads(r.pos) {
 		r.parked = true
@@ -208,6 +209,17 @@ func (m *model) read(r *modelReader, off int64, max int, dry bool) result {
 		r.pos += int64(len(res.data))
 	}
 	return res
+}
+
+// clamp returns to, or limit if that is less, and no less than from.
+func clamp(from, limit, to int64) int64 { return max(from, min(limit, to)) }
+
+// shown returns the offset behind the last byte that readers get.
+func (m *model) shown() int64 {
+	if m.spooled {
+		return min(m.next(), m.stable)
+	}
+	return m.next()
 }
 
 // give answers a read with the bytes from one offset to the other, or fewer: a

@@ -289,7 +289,8 @@ func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, e
 		h.moveLocked(r, at)
 		h.passMarksLocked(r)
 	}
-	end := h.next
+	shown := h.shownLocked()
+	end := shown
 	if m, ok := h.nextMarkLocked(r); ok {
 		if m <= r.pos {
 			r.mark++
@@ -297,8 +298,8 @@ func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, e
 		}
 		end = min(end, m)
 	}
-	if r.pos >= h.next {
-		if h.ended {
+	if r.pos >= shown {
+		if h.ended && r.pos >= h.next {
 			return dst, atEnd, nil
 		}
 		return dst, mustWait, nil
@@ -334,10 +335,16 @@ func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int, wake func()) 
 	case !r.addressed:
 		at = h.first + min(off, h.next-h.first)
 	}
-	if at >= h.next || max <= 0 {
+	shown := h.shownLocked()
+	switch {
+	case at >= h.next || max <= 0:
 		return dst, true, nil
+	case at >= shown:
+		r.parkLocked(&h.waitingReaders, at, wake)
+		r.asFile = r.parked
+		return dst, false, nil
 	}
-	pieces, n, err := h.piecesLocked(dst, at, int(min(h.next-at, int64(max))))
+	pieces, n, err := h.piecesLocked(dst, at, int(min(shown-at, int64(max))))
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrNotLoaded):

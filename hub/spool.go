@@ -81,6 +81,16 @@ func (h *Hub) behindLocked() bool {
 	return h.spool != nil && h.next-h.spool.Stable() >= unstableMax
 }
 
+// shownLocked returns the offset behind the last byte that readers get. Of a
+// spooled hub that is the last that is stable: what somebody has seen is in the
+// history also after a crash, and no other bytes are in its place then.
+func (h *Hub) shownLocked() int64 {
+	if h.spool == nil {
+		return h.next
+	}
+	return min(h.next, h.spool.Stable())
+}
+
 // fallLocked has a spooled hub go on in memory, because of err if it is not nil.
 // Writes that waited for the store are done.
 func (h *Hub) fallLocked(err error, ws *wakes) {
@@ -88,6 +98,7 @@ func (h *Hub) fallLocked(err error, ws *wakes) {
 	h.store = &Memory{first: h.next, next: h.next}
 	h.advanceLocked(h.first) // perhaps there is nothing to read
 	h.staged.wakeUpTo(everybody, ws)
+	h.waitingReaders.wakeUpTo(h.next-1, ws)
 	h.spoolErr = err
 	if err != nil && h.onSpoolFail != nil {
 		ws.add(func() { h.onSpoolFail(err) })
@@ -108,11 +119,10 @@ func (h *Hub) look() {
 			h.fallLocked(err, &ws)
 		} else {
 			h.staged.wakeUpTo(h.spool.Stable(), &ws)
+			h.waitingReaders.wakeUpTo(h.shownLocked()-1, &ws)
 		}
 	}
-	if h.followLocked() && h.frozen {
-		h.loading.wakeUpTo(everybody, &ws) // their offsets count from the start
-	}
+	h.followLocked()
 	h.wakeLoadedLocked(&ws)
 	h.settleLocked(&ws) // also a writer that has to compare bytes
 }
@@ -133,6 +143,23 @@ func (h *Hub) followLocked() bool {
 	}
 	h.advanceLocked(first)
 	return true
+}
+
+// wakeGoneLocked wakes the readers that wait for a byte which is gone, if the
+// hub starts elsewhere than when it was called last.
+func (h *Hub) wakeGoneLocked(ws *wakes) {
+	if h.first == h.told {
+		return
+	}
+	h.told = h.first
+	gone := h.first - 1
+	if h.frozen {
+		gone = everybody // their offsets count from the start
+	}
+	h.loading.wakeUpTo(gone, ws)
+	if h.spool != nil { // else nobody waits for a byte that there is
+		h.waitingReaders.wakeUpTo(gone, ws)
+	}
 }
 
 // wakeLoadedLocked wakes the readers whose bytes have been fetched. The others

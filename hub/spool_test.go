@@ -35,6 +35,7 @@ func TestReaderWaitsForBytesToBeFetched(t *testing.T) {
 	h, f := spooled(t, Options{})
 	w := h.NewWriter(false)
 	w.TryWrite(text("0123456789"), 0, nil)
+	f.settle()
 	f.evict(5)
 	a, b, addressed := reader(h, FromOldest), reader(h, FromOldest), reader(h, Addressed)
 	gone := reader(h, FromOldest)
@@ -98,6 +99,7 @@ func TestSpooledHubStartsWhereItsStoreDoes(t *testing.T) {
 	h, f := spooled(t, Options{})
 	w := h.NewWriter(false)
 	w.TryWrite(text("0123456789"), 0, nil)
+	f.settle()
 	r, addressed := reader(h, FromOldest), reader(h, Addressed)
 	f.evict(4)
 	wakes := getWaits(t, r, 0)
@@ -162,6 +164,7 @@ func TestSpoolTakesWhatTheHubRetains(t *testing.T) {
 	if used, _ := budget.Used(); used != 0 || f.first != 3 {
 		t.Fatalf("%d bytes are charged, store starts at %d", used, f.first)
 	}
+	f.settle()
 	want(t, get(t, r, 0, 100), "defghijklm")
 	if err := h.Spool(newFakeSpool()); err == nil {
 		t.Fatal("spooled twice")

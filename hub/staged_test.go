@@ -22,17 +22,70 @@ func stage(t testing.TB, w *Writer, p Piece, off int64) (wakes *atomic.Int32) {
 
 func text(s string) Piece { return Piece{Data: []byte(s)} }
 
-func TestStagedWriteIsReadAtOnceAndAnsweredWhenStable(t *testing.T) {
+// What somebody has seen is in the history whatever becomes of this process:
+// readers, in whatever way they read, get what is stable.
+func TestReadersGetWhatIsStable(t *testing.T) {
 	h, f := spooled(t, Options{})
-	r := reader(h, FromOldest)
-	a, b := h.NewWriter(false), h.NewWriter(false)
+	w := h.NewWriter(false)
+	r, addressed, late := reader(h, FromOldest), reader(h, Addressed), reader(h, FromEnd)
 	waits := getWaits(t, r, 0)
+	stage(t, w, text("0123456789"), 0)
+	wantWakes(t, waits, 0)
+	h.EOF()
+	waits = getWaits(t, r, 0)
+	f.settleUpTo(4)
+	wantWakes(t, waits, 1)
+	want(t, get(t, r, 0, 100), "0123")
+	waits, addressedWaits := getWaits(t, r, 0), getWaits(t, addressed, 7)
+	h.End("") // is not the end of those who have not got all
+	wantWakes(t, waits, 1)
+	waits = getWaits(t, r, 0)
+	wantWakes(t, addressedWaits, 1)
+	addressedWaits = getWaits(t, addressed, 7)
+	h.Freeze() // a plain file has no more either, and waits
+	file := reader(h, FromOldest)
+	want(t, get(t, file, 0, 100), "0123")
+	fileWaits := getWaits(t, file, 4)
+	f.settle()
+	for _, wakes := range []*atomic.Int32{waits, addressedWaits, fileWaits} {
+		wantWakes(t, wakes, 1)
+	}
+	want(t, get(t, file, 4, 100), "456789")
+	h.Melt()
+	want(t, get(t, addressed, 7, 100), "789")
+	want(t, get(t, r, 0, 100), "456789")
+	want(t, get(t, r, 0, 100), "") // the mark
+	want(t, get(t, r, 0, 100), "") // the end
+	want(t, get(t, late, 0, 100), "0123456789")
+}
+
+// A reader hears of bytes that have gone before they were stable, or shown.
+func TestReadersOfWhatIsNotStableHearOfItsEnd(t *testing.T) {
+	h, f := spooled(t, Options{})
+	w := h.NewWriter(false)
+	r, addressed := reader(h, FromOldest), reader(h, Addressed)
+	waits, addressedWaits := getWaits(t, r, 0), getWaits(t, addressed, 2)
+	stage(t, w, text("0123456789"), 0)
+	h.Clear()
+	wantWakes(t, addressedWaits, 1)
+	if _, _, err := addressed.TryRead(nil, 2, 10, nil); !errors.As(err, new(*DiscardedError)) {
+		t.Fatal(err)
+	}
+	wantWakes(t, waits, 1)
+	waits = getWaits(t, r, 0)
+	put0 := stage(t, h.NewWriter(false), text("ab"), 0)
+	f.fail(errors.New("no space left"))
+	wantWakes(t, put0, 1)
+	wantWakes(t, waits, 1) // what is in memory is all there is, and is shown
+	want(t, get(t, r, 0, 100), "ab")
+}
+
+func TestStagedWriteIsAnsweredWhenStable(t *testing.T) {
+	h, f := spooled(t, Options{})
+	a, b := h.NewWriter(false), h.NewWriter(false)
 	o := new(countedOwner)
 	aWakes := stage(t, a, Piece{Data: []byte("one"), Owner: o}, 0)
-	wantWakes(t, waits, 1)
-	want(t, get(t, r, 0, 100), "one")
 	bWakes := stage(t, b, text("two"), 0) // does not wait for a's
-	want(t, get(t, r, 0, 100), "two")
 	if s := h.Status(); s.WaitingWriters != 2 || !s.Spooled || s.Writes != 2 {
 		t.Fatalf("%+v", s)
 	}
@@ -258,6 +311,7 @@ func TestWriteContextWaitsUntilStable(t *testing.T) {
 		if err := <-done; err != nil { // bytes taken are bytes returned
 			t.Fatal(err)
 		}
+		f.settle()
 		r := reader(h, FromOldest)
 		f.evict(6)
 		go func() {

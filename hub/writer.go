@@ -244,8 +244,10 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	}
 	h.writes++
 	h.limiter.charge(n, h.modified)
-	h.waitingReaders.wakeUpTo(h.next-1, ws)
-	h.loading.wakeUpTo(h.first-1, ws)
+	if h.spool == nil { // else the store tells when they can be read
+		h.waitingReaders.wakeUpTo(h.next-1, ws)
+	}
+	h.wakeGoneLocked(ws)
 	return true, nil
 }
 
