@@ -346,11 +346,17 @@ func (s *Stream) again(ctx context.Context, off int64) error {
 	if errors.Is(err, client.ErrNotExist) {
 		return s.removed("server is back without hub "+s.Name, err)
 	}
-	if err == nil {
-		s.Asked = true // bytes that went meanwhile are missed
-		s.Back(off)
+	switch {
+	case err != nil:
+		return err
+	case s.Hub.Next < off:
+		// What comes is in the place of bytes that we have shown.
+		return &server.Error{Text: fmt.Sprintf(
+			"hub %s is back without the last %d bytes that were shown here: what follows is not what came after them", s.Name, off-s.Hub.Next)}
 	}
-	return err
+	s.Asked = true // bytes that went meanwhile are missed
+	s.Back(off)
+	return nil
 }
 
 func (s *Stream) removed(what string, err error) error {
