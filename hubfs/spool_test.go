@@ -486,7 +486,7 @@ func TestAFullDiskTurnsAHubToMemory(t *testing.T) {
 	if !strings.HasPrefix(line, "hub nospool h '") || !strings.Contains(line, "no space left") {
 		t.Errorf("event %q", line)
 	}
-	if got := s.lines("hub h "); !strings.HasSuffix(got, " calm 0\n") {
+	if got := s.lines("hub h "); !strings.HasSuffix(got, " calm,nospool 0\n") {
 		t.Errorf("status %s", got)
 	}
 	// Nothing else is harmed, and an end is an end though it cannot be noted.

@@ -111,6 +111,7 @@ func modes(st hub.Status) string {
 		name string
 	}{
 		{st.Frozen, "frozen"}, {st.Trunc, "trunc"}, {st.Limit != hub.Limit{}, "limit"}, {st.Ended, "ended"},
+		{st.SpoolErr != nil, "nospool"}, // not by the word of that name
 	} {
 		if f.on {
 			m += "," + f.name

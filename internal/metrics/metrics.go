@@ -58,6 +58,7 @@ func Serve(l net.Listener, snapshot func() hubfs.Stats) error {
 	srv := &http.Server{
 		Handler:           onlyLocal(mux),
 		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
 		WriteTimeout:      time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
