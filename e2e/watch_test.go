@@ -215,6 +215,29 @@ func TestWatchInTheBackgroundLeavesTheTerminalAlone(t *testing.T) {
 	term.Exits(0)
 }
 
+// TestFirstPrefixKeyInTheForegroundCounts: bash makes a job that it has in the
+// background the one of its foreground without a word to it.
+func TestFirstPrefixKeyInTheForegroundCounts(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skipf("it is about bash: %v", err)
+	}
+	w := newWorld(t)
+	w.serve("-s", "default")
+	w.hubInput("one\n", "write", "build")
+	term := dialogue.Start(t, w.command("bash", "--norc", "-i"), dialogue.Options{Timeout: patience})
+	term.Type("hub watch build &\r")
+	term.Expect("one\r\n")
+	// One that stands by says when it is there: bash announces it before.
+	term.Type("(until ps -o stat= -p $! | grep -q +; do :; done; echo in-front-$((1+1))) & fg %1; echo left-$((1000+1))\r")
+	term.Expect("in-front-2")
+	term.Type("\x1cs")
+	term.Expect("hub: build: 4B so far, read by 1")
+	term.Type("\x1cd")
+	term.Expect("left-1001")
+	term.Type("exit 0\r")
+	term.Exits(0)
+}
+
 // TestKeysOfATee are taken only when that is asked for.
 func TestKeysOfATee(t *testing.T) {
 	w := newWorld(t)

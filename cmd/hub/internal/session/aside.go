@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -25,6 +26,7 @@ type Aside struct {
 	keys    chan rune
 	on      chan struct{} // gets a value when reading makes sense again
 	gone    chan struct{} // closed when nothing more can be read
+	armed   atomic.Bool   // the prefix key came as a signal: the next key is ours
 
 	was *modes // Run's: how to put the terminal back; nil: it is as it was
 }
@@ -90,7 +92,8 @@ func (a *Aside) Run(ctx context.Context, key func(rune)) error {
 				if a.was == nil {
 					// The prefix key, perhaps, of a terminal that a shell has
 					// given us without a word: bash does so.
-					if a.resume(); a.was != nil {
+					a.armed.Store(true) // before anything is read
+					if a.resume(); a.was != nil && a.was.quits(byte(a.prefix)) {
 						continue
 					}
 				}
@@ -160,6 +163,9 @@ func (a *Aside) read(ctx context.Context) {
 		}
 		for {
 			n, err := a.readOnce(buf)
+			if n > 0 && a.armed.Swap(false) {
+				scanner.armed = true
+			}
 			for rest := buf[:n]; len(rest) > 0; {
 				var k rune
 				if _, k, rest = scanner.scan(rest); k == 0 {

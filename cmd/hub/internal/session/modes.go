@@ -45,3 +45,8 @@ func (m *modes) keys(prefix byte) *modes {
 	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
 	return &t
 }
+
+// quits reports whether this key sends SIGQUIT.
+func (m *modes) quits(key byte) bool {
+	return m.Lflag&unix.ISIG != 0 && m.Cc[unix.VQUIT] == key
+}
