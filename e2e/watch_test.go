@@ -238,6 +238,29 @@ func TestFirstPrefixKeyInTheForegroundCounts(t *testing.T) {
 	term.Exits(0)
 }
 
+// TestQuitEndsTheHub: Ctrl-\, typed where it is no prefix, ends the job and with
+// it the hub, for those who watch.
+func TestQuitEndsTheHub(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-s", "default")
+	term := w.terminal("tee", "build")
+	term.Type("one\r")
+	term.Expect("one\r\none\r\n")
+	w.follow("build", "one")
+	watcher := w.terminal("watch", "-e", "none", "build")
+	watcher.Expect("one")
+	term.Type("\x1c")
+	term.Exits(131)
+	watcher.Exits(131)
+
+	w.hubInput("", "write", "other")
+	watcher = w.terminal("watch", "-e", "none", "other", "build")
+	watcher.Expect("one\r\n")
+	watcher.Type("\x1c")
+	watcher.Expect("hub: ended by signal: quit")
+	watcher.Exits(131)
+}
+
 // TestKeysOfATee are taken only when that is asked for.
 func TestKeysOfATee(t *testing.T) {
 	w := newWorld(t)

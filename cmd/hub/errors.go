@@ -102,11 +102,11 @@ func hintOf(err error) string {
 }
 
 // interruptible returns a context that ends with a signal that asks for the
-// end of the program. The cause says which it was.
-func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+// end of the program, or with one of also. The cause says which it was.
+func interruptible(ctx context.Context, also ...os.Signal) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	notify(signals, append(also, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)...)
 	go func() { // ends with ctx
 		select {
 		case s := <-signals:
@@ -118,6 +118,16 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 		signal.Stop(signals)
 		cancel(context.Canceled)
 	}
+}
+
+// quits are what ends tee and watch besides: where nobody takes the prefix key,
+// who types it, out of habit, sends SIGQUIT. It is not to fill the screen with
+// the stacks of the program, and not to leave a hub behind that never ends.
+func quits(prefix session.Prefix) []os.Signal {
+	if prefix != session.NoPrefix {
+		return nil
+	}
+	return []os.Signal{syscall.SIGQUIT}
 }
 
 // notify has signals sent to c, but for those that we were started to ignore, as

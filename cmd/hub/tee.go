@@ -143,7 +143,7 @@ func (a *app) tee(ctx context.Context, name string, argv []string, o teeOptions)
 			return err
 		}
 	}
-	ctx, stop := interruptible(ctx)
+	ctx, stop := interruptible(ctx, quits(prefix)...)
 	defer stop()
 	t := &tee{app: a, name: name, json: o.json}
 	if err := t.begin(ctx, o); err != nil {

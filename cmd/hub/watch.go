@@ -93,7 +93,7 @@ said on standard error, with --json in lines of JSON.`,
 	}
 	f := cmd.Flags()
 	f.IntVarP(&lines, "lines", "n", all, "begin with the last `LINES` lines; 0: only what comes")
-	f.Lookup("lines").DefValue = "" // all there are
+	f.Lookup("lines").DefValue = "0" // which the help passes over: it is all there are
 	f.StringVar(&since, "since", "", "begin with what came since this `TIME`")
 	f.StringVar(&grep, "grep", "", "only lines that match the regular expression `RE`")
 	f.BoolVarP(&o.stamps, "time", "t", false, "the time before each line")
@@ -122,7 +122,7 @@ func (a *app) watch(ctx context.Context, names []string, o watchOptions) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
 		prefix = session.NoPrefix // what is typed there is for somebody else
 	}
-	ctx, stop := interruptible(ctx)
+	ctx, stop := interruptible(ctx, quits(prefix)...)
 	defer stop()
 	srv, err := a.connectKept(ctx)
 	if err != nil {
@@ -237,6 +237,10 @@ func (w *watch) one(ctx context.Context, s *follow.Stream, label string) error {
 	start, err := s.Start(ctx, w.o.at)
 	if err != nil {
 		return err
+	}
+	// Who asks for the beginning is to know that it is not the beginning.
+	if gone := s.Hub.First; gone > 0 && w.o.at.Lines < 0 && w.o.at.Since.IsZero() {
+		fmt.Fprintf(w.app.stderr, "hub: the first %d bytes of hub %s are not retained\n", gone, s.Name)
 	}
 	s.Back = func(off int64) {
 		fmt.Fprintf(w.app.stderr, "hub: server is back, hub %s goes on at byte %d\n", s.Name, off)
