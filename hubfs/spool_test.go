@@ -692,7 +692,6 @@ func TestSpoolWords(t *testing.T) {
 		{glenda, "spool h rel", tree.ErrInvalid, "not absolute"},
 		{glenda, "spool h " + d.state + "/x", tree.ErrInvalid, "server's own folder"},
 		{glenda, "spool h " + file, nil, "not a directory"},
-		{glenda, "spool x", tree.ErrExist, "x is spooled already"},
 		{glenda, "spool x -f always", tree.ErrExist, "x is spooled already"},
 		{glenda, "spool x /tmp/x", tree.ErrExist, "x is spooled already"},
 		{alice, "spool h /tmp/x", tree.ErrPermission, "only the server's own user may say where"},
@@ -831,5 +830,20 @@ func TestWhatWasRemovedDoesNotComeBack(t *testing.T) {
 		if n, _, nerr := decodeNote(b); err != nil || nerr != nil || !n.Removed {
 			t.Fatalf("%s: note %s: %v, %v", name, b, err, nerr)
 		}
+	}
+}
+
+// TestASpooledHubCanBeSpooled: who wants a hub to be on disk need not know that
+// it is, which it may be from the time of another server.
+func TestASpooledHubCanBeSpooled(t *testing.T) {
+	d := newDisk(t)
+	s := d.serve()
+	s.mustCreate("h")
+	s.ctl("spool h -k 2M")
+	s.stop()
+	s = d.serve()
+	s.ctl("spool h\nspool h -f second")
+	if got := s.lines("spool"); !strings.HasSuffix(got, " second 2097152 0\n") {
+		t.Errorf("status %q", got)
 	}
 }

@@ -99,7 +99,7 @@ func (fs *FS) spoolWord(c *tree.Caller, args []string) error {
 	f, sp, err := fs.spoolableLocked(c, o)
 	if err == nil && sp != nil {
 		sp.limitLocked(o)
-		fs.mu.Unlock()
+		fs.unlockDone()
 		return sp.saved()
 	}
 	if err != nil {
@@ -157,8 +157,11 @@ func (fs *FS) spoolableLocked(c *tree.Caller, o spoolOptions) (*hubFile, *spool,
 		return nil, nil, errClosing
 	case f.input:
 		return nil, nil, fmt.Errorf("spool: %s is what people type, which is not kept: %w", o.hub, tree.ErrInvalid)
-	case f.spooling || sp != nil && (o.dir != "" || o.sync != nil || o.keep == nil && o.age == nil):
-		return nil, nil, fmt.Errorf("spool: %s is spooled already; -k and -a alone change how much is kept: %w", o.hub, tree.ErrExist)
+	case f.spooling:
+		return nil, nil, fmt.Errorf("spool: %s is just being spooled: %w", o.hub, tree.ErrBusy)
+	case sp != nil && (o.dir != "" || o.sync != nil && *o.sync != sp.sync):
+		return nil, nil, fmt.Errorf("spool: %s is spooled already, to %s with -f %s; that stays, -k and -a may change: %w",
+			o.hub, sp.store.Dir(), sp.sync, tree.ErrExist)
 	case sp == nil && o.dir == "" && fs.state == nil:
 		return nil, nil, fmt.Errorf("spool: the server has no folder of its own (--state), say one: %w", tree.ErrInvalid)
 	}
