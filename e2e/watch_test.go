@@ -128,7 +128,7 @@ func TestSignalAsksWhoWatches(t *testing.T) {
 		}
 		return cmd
 	}
-	job := asked(pr, `{"hub":"build","bytes":4,"mode":"calm","readers":[`, "tee", "--json", "build")
+	job := asked(pr, `{"hub":"build","bytes":4,"mode":"calm","writers":1,"readers":[`, "tee", "--json", "build")
 	watcher := asked(nil, "hub: build: 4B so far, read by ", "watch", "build")
 	pw.Close()
 	for _, cmd := range []*exec.Cmd{job, watcher} {

@@ -97,7 +97,11 @@ func readersOf(h server.Hub, all []server.Reader) []server.Reader {
 func attendance(h server.Hub, all []server.Reader) string {
 	var b strings.Builder
 	readers := readersOf(h, all)
-	fmt.Fprintf(&b, "hub: %s: %s so far, read by %d\n", printable(h.Name), amount(h.Next), len(readers))
+	fmt.Fprintf(&b, "hub: %s: %s so far, read by %d", printable(h.Name), amount(h.Next), len(readers))
+	if h.Writers == 0 && !h.Ended() { // as when a tee was killed: there may be no more to wait for
+		b.WriteString(", written by nobody")
+	}
+	b.WriteByte('\n')
 	for _, r := range readers {
 		fmt.Fprintf(&b, "hub:   %s", describe(r, h))
 		if r.ID != "" { // what hub ctl drop takes
@@ -139,8 +143,9 @@ func attendanceJSON(h server.Hub, all []server.Reader) []byte {
 		Hub     string   `json:"hub"`
 		Bytes   int64    `json:"bytes"`
 		Mode    string   `json:"mode"`
+		Writers int      `json:"writers"`
 		Readers []reader `json:"readers"`
-	}{h.Name, h.Next, h.Mode, []reader{}}
+	}{h.Name, h.Next, h.Mode, h.Writers, []reader{}}
 	for _, r := range readersOf(h, all) {
 		line.Readers = append(line.Readers, reader{r.User, r.Addr, max(0, h.Next-r.Offset), r.Lost, r.ID, r.Slowest})
 	}

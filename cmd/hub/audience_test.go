@@ -9,7 +9,7 @@ import (
 )
 
 func TestAttendance(t *testing.T) {
-	h := server.Hub{Name: "build", Mode: "fear", First: 0, Next: 1 << 20}
+	h := server.Hub{Name: "build", Mode: "fear", First: 0, Next: 1 << 20, Writers: 1}
 	readers := []server.Reader{
 		{Hub: "build", User: "rob", Addr: "pid:7", Offset: 1 << 20, ID: "3"},
 		{Hub: "other", User: "eve", Addr: "x"},
@@ -24,16 +24,29 @@ hub:   tom, a: at the end
 	if got := attendance(h, readers); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	want = `{"hub":"build","bytes":1048576,"mode":"fear","readers":[` +
+	want = `{"hub":"build","bytes":1048576,"mode":"fear","writers":1,"readers":[` +
 		`{"user":"ann","addr":"tcp!\u001b[2J","behind":524288,"lost":100,"id":"4","slowest":true},` +
 		`{"user":"rob","addr":"pid:7","behind":0,"lost":0,"id":"3"},` +
 		`{"user":"tom","addr":"a","behind":0,"lost":0}]}` + "\n"
 	if got := string(attendanceJSON(h, readers)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	want = `{"hub":"build","bytes":1048576,"mode":"fear","readers":[]}` + "\n"
+	want = `{"hub":"build","bytes":1048576,"mode":"fear","writers":1,"readers":[]}` + "\n"
 	if got := string(attendanceJSON(h, nil)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestAttendanceSaysThatNobodyWrites: who watches a hub whose tee was killed
+// would wait for ever.
+func TestAttendanceSaysThatNobodyWrites(t *testing.T) {
+	for h, want := range map[server.Hub]string{
+		{Name: "a", Mode: "calm"}:                    "hub: a: 0B so far, read by 0, written by nobody\n",
+		{Name: "a", Mode: "calm,ended", End: "exit"}: "hub: a: 0B so far, read by 0\n",
+	} {
+		if got := attendance(h, nil); got != want {
+			t.Errorf("%+v: %q, want %q", h, got, want)
+		}
 	}
 }
 
