@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,6 +57,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{&server.Error{Text: `no shell "wrok" on server default`, Hint: `did you mean "work"? hub ls shows all`},
 			"hub: no shell \"wrok\" on server default\nhub: hint: did you mean \"work\"? hub ls shows all\n"},
 		{errors.New("a server said \x1b]0;x\a\nand more"), "hub: a server said ?]0;x?\nand more\n"},
+		{&writeError{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}}, "hub: write /dev/stdout: no space left on device\n"},
 		{usagef("x"), "hub: x\nhub: hint: hub help shows how\n"},
 	} {
 		var b bytes.Buffer

@@ -40,7 +40,7 @@ func (t *tee) copy(dst io.Writer, src io.Reader) error {
 // A writeError says that our own output takes no more.
 type writeError struct{ err error }
 
-func (e *writeError) Error() string { return "write: " + e.err.Error() }
+func (e *writeError) Error() string { return e.err.Error() } // "write /dev/stdout: ..."
 func (e *writeError) Unwrap() error { return e.err }
 
 // copyStdin passes standard input on, and returns the status that the hub gets.

@@ -95,9 +95,14 @@ func userName() string {
 	return fmt.Sprintf("uid%d", os.Geteuid())
 }
 
-// Ctl writes a line of these words to /ctl.
+// Ctl writes a line of these words to /ctl. What the server has against it is
+// the error, without a word on how it was asked.
 func (s *Server) Ctl(ctx context.Context, words ...string) error {
-	return s.WriteFile(ctx, "/ctl", []byte(Line(words...)))
+	err := s.WriteFile(ctx, "/ctl", []byte(Line(words...)))
+	if refused := (*client.Error)(nil); errors.As(err, &refused) && !Lost(err) {
+		return refused
+	}
+	return err
 }
 
 // ShellCtl writes a line of these words to the control file of a shell.
