@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -225,8 +226,11 @@ words; among them, for hubs:
 					_, err = a.stdout.Write(text)
 					return err
 				case 1: // as it is: hub ctl 'fear build'
-					err := srv.WriteFile(ctx, "/ctl", []byte(args[0]+"\n"))
-					return quitIsNoLoss(args[0], err)
+					err := quitIsNoLoss(args[0], srv.WriteFile(ctx, "/ctl", []byte(args[0]+"\n")))
+					if err == nil && strings.TrimSpace(args[0]) == "quit" {
+						hungUp(ctx, srv)
+					}
+					return err
 				}
 				return srv.Ctl(ctx, args...)
 			})
@@ -235,6 +239,17 @@ words; among them, for hubs:
 	}
 	cmd.Flags().SetInterspersed(false) // flags behind the first word are /ctl's
 	return cmd
+}
+
+// hungUp waits for a server that was told to quit to hang up: then it takes no
+// connections any more, and who asks next does not meet it.
+func hungUp(ctx context.Context, srv *server.Server) {
+	const most = 10 * time.Second
+	select {
+	case <-srv.Done():
+	case <-ctx.Done():
+	case <-time.After(most):
+	}
 }
 
 // quitIsNoLoss drops the error of a connection that ended because we asked
