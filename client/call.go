@@ -67,14 +67,18 @@ func (c *Conn) send(ctx context.Context, calls ...*call) {
 		return
 	}
 	defer c.release()
-	if err := c.register(calls); err != nil {
+	err := c.reserve(calls)
+	if err == nil {
+		if err = c.encode(calls); err == nil {
+			err = c.register(calls)
+		} else {
+			c.giveBack(calls)
+		}
+	}
+	if err != nil {
 		for _, cl := range calls {
 			cl.finish(err)
 		}
-		return
-	}
-	if err := c.encode(calls); err != nil {
-		c.withdraw(calls, err)
 		return
 	}
 	// From here on a call may be finished at any moment: hands off.
@@ -109,8 +113,10 @@ func (c *Conn) release() { <-c.turn }
 // are, so that each can still be flushed.
 const maxCalls = int(wire.NoTag) / 2
 
-// register gives each call a tag, under which its reply will find it.
-func (c *Conn) register(calls []*call) error {
+// reserve gives each call a tag, under which nothing is expected yet: a server
+// that answers what it has not been asked must not get at a call that is being
+// laid out.
+func (c *Conn) reserve(calls []*call) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
@@ -133,7 +139,6 @@ func (c *Conn) register(calls []*call) error {
 			c.slots = append(c.slots, slot{})
 		}
 		cl.m.Tag = cl.tag
-		c.slots[cl.tag].call = cl
 		if cl.file != nil && (cl.m.Type == wire.Tclunk || cl.m.Type == wire.Tremove) {
 			cl.file.closed = true
 		}
@@ -141,19 +146,28 @@ func (c *Conn) register(calls []*call) error {
 	return nil
 }
 
-// withdraw takes back calls that were registered but will not be sent.
-func (c *Conn) withdraw(calls []*call, err error) {
+// register lets the replies find the calls.
+func (c *Conn) register(calls []*call) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
 	for _, cl := range calls {
-		c.mu.Lock()
-		mine := c.pendingLocked(cl)
-		if mine {
-			c.slots[cl.tag].call = nil
-			c.tags = append(c.tags, cl.tag)
-		}
-		c.mu.Unlock()
-		if mine {
-			cl.finish(err)
-		}
+		c.slots[cl.tag].call = cl
+	}
+	return nil
+}
+
+// giveBack gives back the tags of calls that will not be sent.
+func (c *Conn) giveBack(calls []*call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return // there are no tags any more
+	}
+	for _, cl := range calls {
+		c.tags = append(c.tags, cl.tag)
 	}
 }
 

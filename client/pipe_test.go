@@ -351,3 +351,34 @@ func TestNextGivesWhatAReadBrought(t *testing.T) {
 		}
 	})
 }
+
+// TestALossWhileAWriteIsLaidOut: whoever finishes what waits must not get at a
+// request that somebody is writing yet. The race detector is the judge.
+func TestALossWhileAWriteIsLaidOut(t *testing.T) {
+	for n := range 300 {
+		synctest.Test(t, func(t *testing.T) {
+			c, s := dial(t)
+			f := s.open(c, client.OWRITE)
+			w := f.Writer(1000)
+			wrote := async(func() result { return write(t.Context(), w, "x") })
+			s.reply(s.want(wire.Twrite), wire.Msg{Count: 1})
+			<-wrote
+			go func() { // ends with the connection
+				for range n % 30 {
+					s.frame()
+				}
+				go s.conn.Close() // while the next are on their way
+				for s.frame() != nil {
+				}
+			}()
+			for {
+				if _, err := w.WriteContext(t.Context(), []byte("x")); err != nil {
+					break
+				}
+			}
+			if err := w.Flush(t.Context()); !errors.Is(err, client.ErrLost) {
+				t.Errorf("write after the end: %v", err)
+			}
+		})
+	}
+}
