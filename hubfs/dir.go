@@ -128,11 +128,15 @@ func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (t
 		return nil, nil, err
 	}
 	f := newHubFile(d.fs, d, name, c.User, perm, nil, nil)
+	// Who finds the hub finds its maker writing it: so one of several who want a
+	// name for themselves knows who has it. Nobody waits on a hub that nobody has
+	// found, so this calls nobody.
+	f.countOpenLocked(1)
+	h := f.handle(c, mode, place{})
 	d.linkLocked(f)
 	d.fs.sayLocked("hub new", f.pathLocked())
-	f.countOpenLocked(1)
 	d.fs.unlock()
-	return f, f.handle(c, mode, place{}), nil
+	return f, h, nil
 }
 
 // freeLocked says whether name can be made here.
