@@ -23,7 +23,10 @@ func (a *app) readCmd() *cobra.Command {
 
 It begins with the oldest byte that the hub retains; HUB@end begins at the end,
 HUB@-N with the last N bytes, and HUB@N at byte N of the stream. If the writers
-are faster than we are, "hub: skipped N bytes" says what was missed.`,
+are faster than we are, "hub: skipped N bytes" says what was missed.
+
+Any other file of hubfs(4) can be read too, as "hub read status", "hub read
+events", which waits for what happens, or "hub read HUB@times".`,
 		Args:              a.exactly(1, "the name of a HUB"),
 		ValidArgsFunction: a.completeHubs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,8 +54,11 @@ func parsePosition(s string) (name string, p position, err error) {
 		return s, position{kind: "oldest"}, nil
 	}
 	name, at := s[:i], s[i+1:]
-	if at == "end" {
+	switch at {
+	case "end":
 		return name, position{kind: "end"}, nil
+	case "times": // a file beside the hub
+		return s, position{kind: "oldest"}, nil
 	}
 	kind := "at"
 	if strings.HasPrefix(at, "-") {
@@ -85,8 +91,11 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 	if err != nil {
 		return err
 	}
+	if !ok && pos.kind == "oldest" {
+		return a.readFile(ctx, srv, name)
+	}
 	if !ok {
-		return srv.HubError(ctx, name, &client.Error{Text: "file does not exist"})
+		return srv.HubError(ctx, name, client.ErrNotExist)
 	}
 	s, err := follow.NewLine(srv, nil, 0, nil).Open(ctx, name, false)
 	if err != nil {
@@ -99,6 +108,34 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 		_, err := a.stdout.Write(b.Data)
 		return err
 	})
+}
+
+// readFile copies a file that is no hub.
+func (a *app) readFile(ctx context.Context, srv *server.Server, name string) error {
+	f, err := srv.Open(ctx, "/"+name, client.OREAD)
+	if err != nil {
+		return srv.HubError(ctx, name, err)
+	}
+	info, err := f.Stat(ctx)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return &server.Error{Text: fmt.Sprintf("%q is a directory on server %s", name, srv.Addr), Hint: "hub ls shows what is there"}
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := f.ReadContext(ctx, buf)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := a.stdout.Write(buf[:n]); err != nil {
+			return err
+		}
+	}
 }
 
 func (a *app) writeCmd() *cobra.Command {
