@@ -3,7 +3,7 @@
 // likes.
 //
 //	go test ./internal/soak                     a second or two
-//	go test ./internal/soak -for 10m -seed 7
+//	go test ./internal/soak -for 10m -timeout 15m -seed 7
 //
 // Every byte carries its place, so that each reader proves that what it got is
 // what was written, in order, without a hole but those that it was told of. When

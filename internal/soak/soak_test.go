@@ -30,6 +30,11 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("go test ./internal/soak -for %v -seed %d", *duration, seed)
 
+	// Some time is for the end, when everything is looked at.
+	if end, ok := t.Deadline(); ok && time.Until(end) < *duration+time.Minute {
+		t.Fatalf("-for %v needs a -timeout of %v", *duration, (*duration + 5*time.Minute).Round(time.Minute))
+	}
+
 	// What a first server and client leave behind for good, the runtime's
 	// goroutine for signals and the like, is there before anybody counts.
 	warm := newWorld(t, seed)
