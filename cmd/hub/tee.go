@@ -61,10 +61,11 @@ wait for one that is slow or lost; a slow one may cost a second and a fifth of
 the time. A lost one is tried again, and if it comes back with the hub, the hub
 goes on at the very byte; one of yours that has died is started again for a hub
 that is spooled. Beyond that one line says that the output goes on here alone.
-With --wait the output waits for the server instead, and
-with --fear for the slowest of those who watch, who then miss nothing; who it is
-is said after 5 s. --patience drops a watcher that holds the output up for so
-long without taking a byte. A signal ends the waiting.
+
+With --wait the output waits for the server instead, and with --fear for the
+slowest of those who watch, who then miss nothing; who it is is said after 5 s.
+--patience drops a watcher that holds the output up for so long without taking a
+byte. A signal ends the waiting.
 
 Signal USR1 asks who watches, and how much there is; it is said on standard
 error, with --json in a line of JSON. With --keys the prefix key and s do the
