@@ -197,7 +197,10 @@ func (a *actor) writePlaced(c *conn, name string) error {
 		s := a.next("author at " + strconv.FormatInt(pos, 10) + " of " + name)
 		switch of(s.what, 16) {
 		case 0:
-			return f.Close()
+			if err := f.Close(); c.leash == nil || !c.leash.isCut() || !errors.Is(err, client.ErrLost) {
+				return err
+			}
+			return nil
 		case 1:
 			a.pause(s.pause())
 			continue
