@@ -25,6 +25,7 @@ var layers = map[string][]string{
 	"transport":      {},
 	"internal/wire":  {},
 	"internal/fdio":  {},
+	"internal/flock": {},
 	"internal/graph": {},
 
 	// A Store in a folder.
@@ -42,13 +43,13 @@ var layers = map[string][]string{
 	"hubfs/internal/conduit": {"pipes", "shellctl"},
 
 	// The one place where the parts meet.
-	"hubfs": {"hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/graph"},
+	"hubfs": {"hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/flock", "internal/graph"},
 
 	// The counters in Prometheus' words.
 	"internal/metrics": {"hubfs"},
 
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
-	"internal/daemon": {"transport", "p9", "hubfs", "hub", "tree", "internal/metrics"},
+	"internal/daemon": {"transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics"},
 	"cmd/hubfs":       {"internal/daemon", "transport", "hub"},
 	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/graph"},
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"unicode/utf8"
+
+	"hubfs/internal/flock"
 )
 
 // A stateDir is the folder in which a server keeps what it is to find again: an
@@ -66,11 +68,14 @@ func (s *stateDir) lockLocked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err = private(f); err == nil {
-		err = flock(ctx, f)
-	}
-	if err != nil {
+	if err := private(f); err != nil {
 		return err
+	}
+	switch err := flock.Lock(ctx, f); {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("folder %s is in use by another server: %w", f.Name(), err)
+	case err != nil:
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
 	s.lock = f
 	return nil
@@ -92,32 +97,6 @@ func private(f *os.File) error {
 		f.Close()
 	}
 	return err
-}
-
-// flock takes the lock of f, or closes it.
-func flock(ctx context.Context, f *os.File) error {
-	locked := make(chan error, 1)
-	// Ends when whoever has the lock has let go, at the latest when it is gone.
-	go func() {
-		for {
-			err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-			if !errors.Is(err, syscall.EINTR) {
-				locked <- err
-				return
-			}
-		}
-	}()
-	select {
-	case err := <-locked:
-		if err != nil {
-			f.Close()
-			return fmt.Errorf("lock %s: %w", f.Name(), err)
-		}
-		return nil
-	case <-ctx.Done():
-		go func() { <-locked; f.Close() }() // ends with the one above
-		return fmt.Errorf("folder %s is in use by another server: %w", f.Name(), ctx.Err())
-	}
 }
 
 // unlock lets another server have the folder.

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"hubfs/internal/flock"
 	"hubfs/transport"
 )
 
@@ -74,29 +75,10 @@ func lockStart(ctx context.Context, a transport.Addr) (unlock func(), err error)
 	if err != nil {
 		return nil, err
 	}
-	// The goroutine ends with the wait for the lock, at the latest when the
-	// one who holds it has given up or is gone.
-	locked := make(chan error, 1)
-	go func() {
-		for {
-			err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-			if !errors.Is(err, syscall.EINTR) {
-				locked <- err
-				return
-			}
-		}
-	}()
-	select {
-	case err := <-locked:
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		return func() { f.Close() }, nil
-	case <-ctx.Done():
-		go func() { <-locked; f.Close() }() // ends with the goroutine above
-		return nil, ctx.Err()
+	if err := flock.Lock(ctx, f); err != nil {
+		return nil, err
 	}
+	return func() { f.Close() }, nil
 }
 
 // Background starts this very program with args, ReadyFlag among them, as a
