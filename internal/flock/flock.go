@@ -10,7 +10,8 @@ import (
 )
 
 // Lock takes the lock of f, which nobody else has then, and waits for it until
-// ctx is done. If it fails it closes f.
+// ctx is done. If it fails it closes f, perhaps later: f is not the caller's any
+// more.
 func Lock(ctx context.Context, f *os.File) error {
 	locked := make(chan error, 1)
 	// Ends when whoever has the lock has let go, at the latest when it is gone.

@@ -14,7 +14,6 @@ func open(t *testing.T, dir string) *os.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
 	return f
 }
 
@@ -23,6 +22,7 @@ func open(t *testing.T, dir string) *os.File {
 func TestOneAtATime(t *testing.T) {
 	dir := t.TempDir()
 	look := open(t, dir)
+	defer look.Close()
 	free := func() bool { return syscall.Flock(int(look.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil }
 	first, second := open(t, dir), open(t, dir)
 	if err := Lock(t.Context(), first); err != nil {
@@ -49,7 +49,9 @@ func TestOneAtATime(t *testing.T) {
 // TestAWaitEndsWithItsContext.
 func TestAWaitEndsWithItsContext(t *testing.T) {
 	dir := t.TempDir()
-	if err := Lock(t.Context(), open(t, dir)); err != nil {
+	taken := open(t, dir)
+	defer taken.Close()
+	if err := Lock(t.Context(), taken); err != nil {
 		t.Fatal(err)
 	}
 	over, cancel := context.WithCancel(t.Context())
