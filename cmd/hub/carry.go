@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
-	"hubfs/client"
 	"hubfs/cmd/hub/internal/feed"
+	"hubfs/cmd/hub/internal/follow"
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/transport"
 )
@@ -49,11 +47,11 @@ func (a *app) carry(ctx context.Context, p server.PipeSpec, to string, retry tim
 }
 
 func (c *carrier) run(ctx context.Context) error {
-	src, err := c.openSource(ctx)
+	src, off, err := c.openSource(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { src.srv.Close() }()
+	defer src.line.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	f, err := c.openTarget(ctx, cancel)
@@ -61,10 +59,21 @@ func (c *carrier) run(ctx context.Context) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, f.Hurry)() // waits for nobody then
-	status, err := src.copyTo(ctx, f.Intake())
+	in := f.Intake()
+	err = src.Copy(ctx, off, func(b follow.Block) error {
+		for p := b.Data; len(p) > 0; {
+			n := copy(in.Room(), p)
+			in.Add(n)
+			p = p[n:]
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	finish := f.Leave
 	if err == nil && c.pipe.Ends {
-		finish = func() error { return f.Finish(status) }
+		finish = func() error { return f.Finish(src.Hub.End) }
 	}
 	if lack := finish(); lack != nil {
 		err = fmt.Errorf("hub %s did not get all: %w", c.pipe.To, lack)
@@ -117,141 +126,42 @@ func (a *app) sayBack(addr transport.Addr, name string, at int64) {
 	fmt.Fprintf(a.stderr, "hub: server %s is back, hub %s goes on at byte %d\n", addr, name, at)
 }
 
-// A source is a hub that is read by the offset in its stream, on one connection
-// after the other.
+// A source is FROM, which is followed over one connection after the other.
 type source struct {
-	*carrier
-	name string
-
-	srv *server.Server
-	f   *client.File // an addressed open
-	id  server.Identity
-	off int64
+	*follow.Stream
+	line *follow.Line
 }
 
-// openSource opens FROM.
-func (c *carrier) openSource(ctx context.Context) (*source, error) {
+// openSource opens FROM, and says where the pipe begins.
+func (c *carrier) openSource(ctx context.Context) (src source, off int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, carryPatience)
 	defer cancel()
 	srv, err := c.from(ctx)
 	if err != nil {
-		return nil, err
+		return source{}, 0, err
 	}
-	s := &source{carrier: c, srv: srv}
-	if err := s.find(ctx); err != nil {
-		srv.Close()
-		return nil, err
+	addr, retry := srv.Addr, c.retry
+	if retry < 0 {
+		retry = math.MaxInt64
 	}
-	return s, nil
-}
-
-// find opens the hub that FROM is, where the pipe is to begin.
-func (s *source) find(ctx context.Context) error {
-	_, at, err := parsePosition(s.pipe.From + s.pipe.At)
-	if err != nil {
-		return err
-	}
-	if s.name, err = s.srv.Output(ctx, s.pipe.From); err != nil {
-		return err
-	}
-	h, err := s.open(ctx)
-	if err != nil {
-		return s.srv.HubError(ctx, s.name, err)
-	}
-	s.off = at.offset(h)
-	return nil
-}
-
-// open opens the hub on the connection that there is.
-func (s *source) open(ctx context.Context) (server.Hub, error) {
-	f, err := s.srv.Open(ctx, "/"+s.name+"@", client.OREAD)
-	if err != nil {
-		return server.Hub{}, err
-	}
-	h, id, err := s.srv.Identify(ctx, f)
-	switch {
-	case err != nil:
-	case s.id != (server.Identity{}) && !s.id.Same(id):
-		err = client.ErrNotExist
-	default:
-		s.f, s.id = f, id
-	}
-	return h, err
-}
-
-// again reaches the very hub again after its connection was lost.
-func (s *source) again(ctx context.Context, lost error) error {
-	if s.srv.Close(); s.retry == 0 {
-		return lost
-	}
-	s.app.sayLost(s.srv.Addr)
-	limit := s.retry
-	if limit < 0 {
-		limit = math.MaxInt64
-	}
-	err := server.Again(ctx, limit, func(ctx context.Context) error {
-		soon, cancel := context.WithTimeout(ctx, carryPatience)
-		defer cancel()
-		srv, err := s.from(soon)
-		if err == nil {
-			s.srv = srv
-			if _, err = s.open(soon); err != nil {
-				srv.Close()
-			}
-		}
-		if err != nil && soon.Err() != nil && ctx.Err() == nil { // it does not answer
-			err = errors.Join(server.ErrUnreachable, err)
-		}
-		return err
-	})
-	if errors.Is(err, client.ErrNotExist) {
-		err = fmt.Errorf("server %s is back without hub %s", s.srv.Addr, s.name)
+	src.line = follow.NewLine(srv, c.from, retry, func() { c.app.sayLost(addr) })
+	src.line.Name, src.line.Patience = fmt.Sprintf("server %s", addr), carryPatience
+	_, at, err := parsePosition(c.pipe.From + c.pipe.At)
+	var name string
+	if err == nil {
+		name, err = srv.Output(ctx, c.pipe.From)
 	}
 	if err == nil {
-		s.app.sayBack(s.srv.Addr, s.name, s.off)
-	}
-	return err
-}
-
-// copyTo gives what the hub has to in, until it has ended, and returns its
-// status.
-func (s *source) copyTo(ctx context.Context, in *feed.Intake) (status string, err error) {
-	for {
-		n, err := s.f.ReadAtContext(ctx, in.Room(), s.off)
-		first, gone := server.Discarded(err)
-		switch {
-		case err == nil:
-			in.Add(n)
-			s.off += int64(n)
-		case ctx.Err() != nil:
-			return "", context.Cause(ctx)
-		case gone:
-			fmt.Fprintf(s.app.stderr, "hub: skipped %d bytes of %s\n", first-s.off, s.name)
-			s.off = first
-		case errors.Is(err, io.EOF):
-			h, _, lerr := s.srv.Identify(ctx, s.f)
-			switch {
-			case lerr != nil:
-				err = lerr
-			case h.Ended() && h.Next <= s.off:
-				return h.End, nil
-			case h.Is("frozen") && h.Next <= s.off:
-				err = s.srv.Melted(ctx, s.name)
-			default: // a mark
-				err = nil
-			}
-			if server.Lost(err) {
-				err = s.again(ctx, err)
-			}
-			if err != nil {
-				return "", err
-			}
-		case server.Lost(err):
-			if err := s.again(ctx, err); err != nil {
-				return "", err
-			}
-		default:
-			return "", err
+		if src.Stream, err = src.line.Open(ctx, name, false); err != nil {
+			err = srv.HubError(ctx, name, err)
 		}
 	}
+	if err != nil {
+		srv.Close()
+		return source{}, 0, err
+	}
+	src.Asked = true // what is gone before we read it is missed in TO
+	src.Skipped = func(n int64) { fmt.Fprintf(c.app.stderr, "hub: skipped %d bytes of %s\n", n, name) }
+	src.Back = func(off int64) { c.app.sayBack(addr, name, off) }
+	return src, at.offset(src.Hub), nil
 }

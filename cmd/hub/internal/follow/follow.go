@@ -37,8 +37,13 @@ type Line struct {
 	Connect func(ctx context.Context) (*server.Server, error)
 	// Retry is how long a lost server is tried; 0: not at all.
 	Retry time.Duration
+	// Patience is how long a server may take to answer a try; 0: as long as
+	// there is.
+	Patience time.Duration
 	// Lost is told once each time that the connection is lost and tried again.
 	Lost func()
+	// Name is what errors call the server where there is more than one.
+	Name string
 
 	turn chan struct{} // who put a value in may connect
 
@@ -50,7 +55,7 @@ type Line struct {
 // NewLine returns a Line that begins with srv. It owns srv and what connect
 // returns.
 func NewLine(srv *server.Server, connect func(ctx context.Context) (*server.Server, error), retry time.Duration, lost func()) *Line {
-	return &Line{Connect: connect, Retry: retry, Lost: lost, turn: make(chan struct{}, 1), srv: srv}
+	return &Line{Connect: connect, Retry: retry, Lost: lost, Name: "server", turn: make(chan struct{}, 1), srv: srv}
 }
 
 // Server returns the connection, nil while it is lost.
@@ -336,15 +341,24 @@ func (s *Stream) read(ctx context.Context, p []byte, off int64) (n int, at int64
 func (s *Stream) again(ctx context.Context, off int64) error {
 	old := s.srv
 	err := server.Again(ctx, s.line.Retry, func(ctx context.Context) error {
-		srv, err := s.line.after(ctx, old)
-		if err != nil {
-			return err
+		soon := ctx
+		if s.line.Patience > 0 {
+			var cancel context.CancelFunc
+			soon, cancel = context.WithTimeout(ctx, s.line.Patience)
+			defer cancel()
 		}
-		old = srv
-		return s.open(ctx, srv)
+		srv, err := s.line.after(soon, old)
+		if err == nil {
+			old = srv
+			err = s.open(soon, srv)
+		}
+		if err != nil && soon.Err() != nil && ctx.Err() == nil { // it does not answer
+			err = errors.Join(server.ErrUnreachable, err)
+		}
+		return err
 	})
 	if errors.Is(err, client.ErrNotExist) {
-		return s.removed("server is back without hub "+s.Name, err)
+		return s.removed(s.line.Name+" is back without hub "+s.Name, err)
 	}
 	switch {
 	case err != nil:
