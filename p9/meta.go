@@ -21,7 +21,7 @@ func (c *conn) attach(m, r *wire.Msg) error {
 		user = "none"
 	}
 	f := &fid{
-		caller: &tree.Caller{User: user, Addr: c.peer.Addr, Aname: m.Aname, Conn: c.id, Admin: c.peer.Admin},
+		caller: &tree.Caller{User: user, Addr: c.peer.Addr, Aname: m.Aname, Conn: c.id, Admin: c.peer.Admin, Rights: c.peer.Rights},
 		v9fs:   m.Aname == anameV9fs,
 		at:     &place{node: c.srv.Root},
 	}

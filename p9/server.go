@@ -137,9 +137,10 @@ func (l Limits) withDefaults() Limits {
 // A Peer is who is at the other end of a connection, as far as the transport
 // knows.
 type Peer struct {
-	User  string // "": the uname of Tattach counts
-	Addr  string // for people to read
-	Admin bool   // runs as the server's own user
+	User   string      // "": the uname of Tattach counts
+	Addr   string      // for people to read
+	Admin  bool        // runs as the server's own user
+	Rights tree.Rights // of every caller on the connection; nil: no bounds
 }
 
 // A ConnInfo describes a connection that is being served.

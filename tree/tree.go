@@ -81,6 +81,38 @@ type Caller struct {
 	Aname string // what the peer asked to attach to, "" for the usual tree
 	Conn  uint64 // number of the connection, never reused
 	Admin bool   // the peer runs as the server's own user
+
+	// Rights bound what the caller may do, before any mode bits are asked; nil
+	// sets no bounds.
+	Rights Rights
+}
+
+// Level is how much the caller may do with the thing at path, as Rights has it.
+func (c *Caller) Level(path string) Level {
+	if c.Rights == nil {
+		return LevelOwn
+	}
+	return c.Rights.Level(path)
+}
+
+// A Level is how much somebody may do with a thing. Each holds those below it.
+type Level uint8
+
+const (
+	LevelNone  Level = iota // it is not there
+	LevelView               // see it, and read what it puts out
+	LevelWrite              // type into it, write to it
+	LevelOwn                // end it, remove it, change it
+)
+
+// Rights say how much one party may do. What they say may change at any time.
+type Rights interface {
+	// Level is about the thing at path, without a slash at its front; "" is
+	// the tree as a whole. It must not block.
+	Level(path string) Level
+	// Within is the highest level that anything at path or below it can have,
+	// so that who may see a thing finds the way there.
+	Within(path string) Level
 }
 
 // A Node is a file or a directory: it implements File or Dir.
