@@ -5,11 +5,14 @@ import (
 	"errors"
 )
 
-// knownLocked returns how many of the bytes of a write to offset at are there
-// already, and more; negative is a gap.
-func (h *Hub) knownLocked(at int64) int64 {
-	if at == cursor {
+// knownLocked returns how many of the bytes of a write to offset at, of the
+// sequence or of the stream, are there already, and more; negative is a gap.
+func (h *Hub) knownLocked(seq *Sequence, at int64) int64 {
+	switch {
+	case at == cursor:
 		return 0
+	case seq != nil:
+		return seq.next - at
 	}
 	return h.next - at
 }

@@ -30,7 +30,7 @@ func (e *DiscardedError) Error() string {
 
 // A GapError answers an addressed write that would leave a gap.
 type GapError struct {
-	Next int64 // where the stream ends
+	Next int64 // where the stream, or the sequence, ends
 }
 
 func (e *GapError) Error() string {

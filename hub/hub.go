@@ -65,6 +65,12 @@
 // missed where it goes on. A reader that addresses bytes gets the mark if it
 // asks for the very offset, and passes it by if it asks for a later one.
 //
+// # Sequences
+//
+// An addressed writer has the stream to itself. Where several parties write, each
+// of them has a Sequence, whose offsets count its own bytes alone, and so it can
+// write again what it does not know to have arrived.
+//
 // # Time
 //
 // A hub notes about once a second how far the stream has come, and remembers it

@@ -14,6 +14,8 @@ type waiter struct {
 	// at is the offset whose byte a reader waits for, or where the bytes of a
 	// write belong (cursor: at the end); n is how many bytes a write has.
 	at, n int64
+	// seq is the sequence whose offset at is; nil: at is the stream's.
+	seq *Sequence
 	// need is how far readers must come before a writer that has been tried can
 	// go: 0 if it does not wait for them.
 	need int64

@@ -8,8 +8,9 @@ import (
 // A Writer appends to a Hub's stream. One write may wait at a time; Close and
 // CancelWrite may be called at any time.
 type Writer struct {
-	hub       *Hub // immutable
-	addressed bool // immutable
+	hub       *Hub      // immutable
+	addressed bool      // immutable
+	seq       *Sequence // immutable; whose bytes it writes, nil: nobody's
 
 	// Guarded by hub.mu.
 	closed bool
@@ -26,9 +27,13 @@ type Writer struct {
 // a *GapError. So a lone writer that does not know how far it came can write
 // again.
 func (h *Hub) NewWriter(addressed bool) *Writer {
+	return h.newWriter(addressed, nil)
+}
+
+func (h *Hub) newWriter(addressed bool, seq *Sequence) *Writer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := &Writer{hub: h, addressed: addressed, closed: h.closed}
+	w := &Writer{hub: h, addressed: addressed, seq: seq, closed: h.closed}
 	if !h.closed {
 		h.writers++
 	}
@@ -65,8 +70,8 @@ func (w *Writer) TryWrite(p Piece, off int64, wake func()) (n int, ready bool, e
 	return w.writeLocked(p, at, wake, &ws)
 }
 
-// WriteContext appends all of p, at the end of the stream also if the writer
-// is addressed, and blocks until it can, and they are stable. Only one goroutine
+// WriteContext appends all of p, at the end of the stream (or of the sequence)
+// also if the writer is addressed, and blocks until it can, and they are stable. Only one goroutine
 // may use it at a time.
 func (w *Writer) WriteContext(ctx context.Context, p []byte) (int, error) {
 	if w.signal.c == nil {
@@ -147,7 +152,7 @@ func (w *Writer) writeLocked(p Piece, at int64, wake func(), ws *wakes) (n int, 
 		}
 		if ready && n > 0 && h.spool != nil {
 			w.taken, w.end = n, h.next
-			if at != cursor {
+			if at != cursor && w.seq == nil {
 				w.end = at + int64(n)
 			}
 		}
@@ -159,7 +164,7 @@ func (w *Writer) writeLocked(p Piece, at int64, wake func(), ws *wakes) (n int, 
 		w.leaveLocked(ws)
 		return n, ready, err
 	}
-	w.wait.wake, w.wait.at, w.wait.n = wake, at, int64(len(p.Data))
+	w.wait.wake, w.wait.at, w.wait.n, w.wait.seq = wake, at, int64(len(p.Data)), w.seq
 	h.waitingWriters.push(&w.wait)
 	if w.wait.need > 0 {
 		h.holdLocked()
@@ -202,12 +207,12 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	case h.frozen:
 		return false, nil
 	}
-	known := h.knownLocked(at)
+	known := h.knownLocked(w.seq, at)
 	n := int64(len(p.Data)) - known
 	switch {
 	case known < 0:
-		return false, &GapError{Next: h.next}
-	case known > 0:
+		return false, &GapError{Next: at + known}
+	case known > 0 && w.seq == nil:
 		w.wait.same, err = h.sameLocked(p.Data, at, w.wait.same)
 		if errors.Is(err, ErrNotLoaded) {
 			return false, nil // the store will tell when they can be compared
@@ -242,6 +247,9 @@ func (w *Writer) commitLocked(p Piece, at int64, ws *wakes) (ready bool, err err
 	if err != nil {
 		return false, err
 	}
+	if w.seq != nil {
+		w.seq.next += n
+	}
 	h.writes++
 	h.limiter.charge(n, h.modified)
 	if h.spool == nil { // else the store tells when they can be read
@@ -275,7 +283,7 @@ func (h *Hub) turnLocked(ws *wakes) {
 	if w == nil || w.wake == nil || h.frozen {
 		return
 	}
-	known := h.knownLocked(w.at)
+	known := h.knownLocked(w.seq, w.at)
 	if known >= 0 && known < w.n {
 		if n := w.n - known; !h.roomLocked(n) {
 			w.need = h.needLocked(n)
