@@ -8,7 +8,7 @@
 //	/NAME0 /NAME1 /NAME2            stdin, stdout, stderr of shell NAME
 //	/NAME0.note                     what is written there signals shell NAME
 //	/shell/NAME/                    ctl status wait args env dir clients
-//	                                stdin stdout stderr
+//	                                stdin stdout stderr input@KEY
 //
 // A hub is opened as NAME, from its oldest byte; as NAME@end, from its end; as
 // NAME@-N, from N bytes before the end; and as NAME@, where the offset of each
@@ -45,6 +45,12 @@
 // server's own user, may remove it or change its name and mode. Who has a hub
 // open that was removed goes on with it; it ends when nobody who writes it is
 // left.
+//
+// What is written to input@KEY is typed like what is written to NAME0, and the
+// offset of a write counts what was typed under that key, which the client has
+// chosen. So it may write again what it does not know to have been typed: after
+// a lost connection it asks stat for the length, and goes on there. A key is its
+// first user's, and gone with the shell.
 //
 // # Pipes
 //

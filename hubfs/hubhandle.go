@@ -38,6 +38,13 @@ func (h *hubHandle) WriteStream(p tree.Piece, off int64, wake func()) (int, bool
 	if h.w == nil {
 		return 0, false, tree.ErrPermission
 	}
+	n, ready, err := h.write(p, off, wake)
+	return n, ready, h.f.errorText(err)
+}
+
+// write is WriteStream of a handle that is open for writing, but for the words
+// of its errors.
+func (h *hubHandle) write(p tree.Piece, off int64, wake func()) (int, bool, error) {
 	most := h.f.fs.cfg.MaxWrite
 	cut := most > 0 && len(p.Data) > most
 	q := hub.Piece{Data: p.Data, Owner: p.Owner}
@@ -46,7 +53,7 @@ func (h *hubHandle) WriteStream(p tree.Piece, off int64, wake func()) (int, bool
 	}
 	n, ready, err := h.w.TryWrite(q, off, wake)
 	if err != nil {
-		return 0, false, h.f.errorText(err)
+		return 0, false, err
 	}
 	if n > 0 || ready {
 		if cut {

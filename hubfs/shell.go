@@ -92,6 +92,9 @@ type shell struct {
 	lastID   int           // of the attachments
 	attached []*attachment // the last to vote is the last
 	driver   *attachment   // nil: nobody may drive
+
+	inputs      map[string]*inputKey // by key
+	inputCloses uint64               // how often one was closed
 }
 
 // newShellLocked makes a shell and its files, which are in no directory yet.

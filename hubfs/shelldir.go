@@ -85,6 +85,9 @@ func newShellDir(s *shell) *shellDir {
 
 // Lookup finds a file, or what stdout@… means of a hub.
 func (d *shellDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
+	if strings.HasPrefix(name, inputPrefix) {
+		return d.shell.input(c, name)
+	}
 	base, at, err := splitPlace(name)
 	if err != nil {
 		return nil, err
