@@ -49,6 +49,13 @@ type Config struct {
 	Grace time.Duration     // between the hangup and the kill of a shell; 0: DefaultGrace
 	Conns func() []ConnInfo // the connections, for /status; nil: none are shown
 
+	// Listen has the server take connections at an address too, Unlisten at one
+	// no more, and Listeners says where it does. Listen returns when it listens.
+	// nil: there are no such words in /ctl, and no such lines in /status.
+	Listen    func(addr string) error
+	Unlisten  func(addr string) error
+	Listeners func() []string
+
 	// State is the folder in which hubs are spooled and from which Restore
 	// takes them again; "": there is none.
 	State string

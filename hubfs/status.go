@@ -53,6 +53,9 @@ func (fs *FS) status() string {
 	// The time of the start, to the nanosecond, tells one run of the server from
 	// another, to clients that come back.
 	fmt.Fprintf(&b, "server %s %d %d\n", field(fs.cfg.Name), os.Getpid(), fs.started.UnixNano())
+	for _, line := range fs.listenLines() {
+		b.WriteString(line)
+	}
 	for _, h := range hubs {
 		st := h.file.hub.Status()
 		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d%s\n", field(h.name), st.First, st.Next, st.Size,

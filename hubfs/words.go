@@ -123,6 +123,7 @@ func ctlWords(h *ctlHandle) []word {
 			return nil
 		}},
 	}
+	words = append(words, fs.listenWords()...)
 	if s := h.hosting(); s != nil {
 		words = append(words, hostWords(h, s)...)
 	}

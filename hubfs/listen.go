@@ -1,0 +1,37 @@
+package hubfs
+
+import "fmt"
+
+// listenWords are the commands of /ctl that open and close ways to the server.
+// A server that was not given them in its Config has none.
+func (fs *FS) listenWords() []word {
+	var words []word
+	add := func(name, help string, do func(addr string) error) {
+		if do == nil {
+			return
+		}
+		words = append(words, word{name, "ADDR", help, 1, 1, func(args []string) error {
+			if err := checkText(args[0]); err != nil {
+				return err
+			}
+			if err := do(args[0]); err != nil {
+				return fmt.Errorf("%s %s: %w", name, clip(args[0]), err)
+			}
+			return nil
+		}})
+	}
+	add("listen", "take connections at this address too", fs.cfg.Listen)
+	add("unlisten", "take none there any more; those that there are stay", fs.cfg.Unlisten)
+	return words
+}
+
+// listenLines are the lines of /status for the addresses.
+func (fs *FS) listenLines() (lines []string) {
+	if fs.cfg.Listeners == nil {
+		return nil
+	}
+	for _, addr := range fs.cfg.Listeners() {
+		lines = append(lines, "listen "+field(addr)+"\n")
+	}
+	return lines
+}
