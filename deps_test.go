@@ -28,6 +28,9 @@ var layers = map[string][]string{
 	"internal/flock": {},
 	"internal/graph": {},
 
+	// Who may do what. One process has the file in which that is kept.
+	"access": {"tree", "internal/flock"},
+
 	// A Store in a folder.
 	"hub/filestore": {"hub"},
 
@@ -43,13 +46,13 @@ var layers = map[string][]string{
 	"hubfs/internal/conduit": {"pipes", "shellctl"},
 
 	// The one place where the parts meet.
-	"hubfs": {"hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/flock", "internal/graph"},
+	"hubfs": {"access", "hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/flock", "internal/graph"},
 
 	// The counters in Prometheus' words.
 	"internal/metrics": {"hubfs"},
 
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
-	"internal/daemon": {"transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics"},
+	"internal/daemon": {"access", "transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics"},
 	"cmd/hubfs":       {"internal/daemon", "transport", "hub"},
 	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/graph"},
 

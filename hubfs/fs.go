@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hubfs/access"
 	"hubfs/hub"
 	"hubfs/hub/filestore"
 	"hubfs/tree"
@@ -60,6 +61,10 @@ type Config struct {
 	// takes them again; "": there is none.
 	State string
 
+	// Access holds who may do what, and is changed through /access; nil: there
+	// is no such file.
+	Access *access.Store
+
 	// Metrics writes the counters as a monitor wants them, for /metrics; nil:
 	// there is no such file.
 	Metrics func(Stats) string
@@ -73,6 +78,7 @@ type ConnInfo struct {
 	Fids    int // open and walked fids
 	Waiting int // requests without an answer yet
 	Since   time.Time
+	Grants  []string // IDs of the grants by which the peer is there
 }
 
 // An FS is the tree of one server and everything in it.

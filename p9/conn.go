@@ -379,7 +379,7 @@ func (c *conn) panicked(v any) {
 func (c *conn) info() ConnInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ConnInfo{ID: c.id, User: c.user, Addr: c.peer.Addr, Fids: c.nfids, Waiting: len(c.tags), Since: c.since}
+	return ConnInfo{ID: c.id, User: c.user, Addr: c.peer.Addr, Fids: c.nfids, Waiting: len(c.tags), Since: c.since, Grants: c.peer.Grants}
 }
 
 // trace logs a message, if that is wanted. Replies are logged with conn.mu

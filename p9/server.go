@@ -141,6 +141,7 @@ type Peer struct {
 	Addr   string      // for people to read
 	Admin  bool        // runs as the server's own user
 	Rights tree.Rights // of every caller on the connection; nil: no bounds
+	Grants []string    // IDs of the grants that Rights come of, for ConnInfo
 }
 
 // A ConnInfo describes a connection that is being served.
@@ -151,6 +152,7 @@ type ConnInfo struct {
 	Fids    int
 	Waiting int // requests not yet answered
 	Since   time.Time
+	Grants  []string // of its Peer
 }
 
 // ServeConn serves one connection and closes it. It returns when the
