@@ -32,6 +32,9 @@ type ReaderOptions struct {
 	// Lazy is for an open that may come to write only: nobody waits for the
 	// reader, and it misses nothing, until it has read once.
 	Lazy bool
+	// At is where an Addressed reader stands until it reads: everything before it
+	// has arrived already. Before the oldest byte it is that one's.
+	At int64
 }
 
 // A Reader is a position in a Hub's stream. One read may wait at a time;
@@ -80,6 +83,8 @@ func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
 	switch {
 	case at == FromOldest && h.trunc:
 		r.pos = h.next
+	case at == Addressed:
+		r.pos = max(h.first, o.At)
 	case at > 0:
 		r.pos = max(h.first, h.next-int64(at-FromEnd))
 	}

@@ -41,6 +41,10 @@
 // order. The files stay until rm, or until the next shell of that name, which
 // gets hubs of its own: who has the old ones open keeps those.
 //
+// A shell may be hosted: a client runs its process. What was typed stays until
+// the host has asked for what follows it, also while it is away. Its key, if it
+// gave one, is what it comes back with.
+//
 // The owner of a shell, and of a hub, is who made it. Only the owner, or the
 // server's own user, may remove it or change its name and mode. Who has a hub
 // open that was removed goes on with it; it ends when nobody who writes it is

@@ -1,6 +1,7 @@
 package hubfs
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,11 +16,14 @@ import (
 // /ctl on which the client wrote host. On that open the client reads what it
 // is to do (size R C, signal NAME, kill), and writes what became of the
 // process (pid N, exit CODE, signal NAME). The server executes nothing.
+//
+// What is typed stays until the host has asked for what follows it; see
+// place.go.
 
 // hostWord is the word host: it makes a shell, or takes up again one that was
 // lost.
 func (fs *FS) hostWord(h *ctlHandle, args []string) error {
-	o, err := parseShell(args, "s")
+	o, err := parseShell(args, hostFlags)
 	if err != nil {
 		return err
 	}
@@ -29,13 +33,8 @@ func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 	if h.read != nil {
 		return fmt.Errorf("host: this open of ctl has hosted a shell already: open another: %w", tree.ErrBusy)
 	}
-	if s := fs.byName[o.name]; s != nil && s.state == lost && !s.ending && s.mayOwn(h.c) {
-		s.state = running
-		s.hostedByLocked(h)
-		for _, a := range s.attached {
-			a.sayLocked("back")
-		}
-		fs.sayLocked("shell back", s.name)
+	if s := fs.byName[o.name]; s != nil && s.comesBackLocked(h.c, o.key) {
+		s.backLocked(h)
 		return nil
 	}
 	old, err := fs.placeLocked(h.c, o.name)
@@ -48,15 +47,50 @@ func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 		old.dropLocked()
 	}
 	s := fs.newShellLocked(h.c, o)
+	s.place = s.newPlace(0) // nobody waits on a new hub: this wakes nobody
 	s.linkLocked()
 	s.sayNewLocked()
 	s.hostedByLocked(h)
 	return nil
 }
 
+// comesBackLocked reports whether c is the host of s, which comes back: who made
+// the shell, or the server's own user, when it is lost; and whoever else is that,
+// if the host has a key, has it too. With the key it comes back also before it is
+// known to be lost: the server may believe in its old connection for a while.
+func (s *shell) comesBackLocked(c *tree.Caller, key string) bool {
+	switch {
+	case !s.hosted || s.ending || s.state == exited:
+		return false
+	case c.User != s.owner && (!c.Admin || c.Rights != nil):
+		return false
+	case subtle.ConstantTimeCompare([]byte(key), []byte(s.hostKey)) == 0:
+		return false
+	}
+	return s.state == lost || s.hostKey != ""
+}
+
+// backLocked makes h the host of s after the one before.
+func (s *shell) backLocked(h *ctlHandle) {
+	fs := s.fs
+	if old := s.host; old != nil {
+		old.hosts = nil
+		fs.later(old.words.end)
+	}
+	if s.state == lost {
+		s.state = running
+		for _, a := range s.attached {
+			a.sayLocked("back")
+		}
+		fs.sayLocked("shell back", s.name)
+	}
+	s.hostedByLocked(h)
+}
+
 // hostedByLocked makes h the host of s, and tells it the size.
 func (s *shell) hostedByLocked(h *ctlHandle) {
 	s.host, h.hosts = h, s
+	s.hostConn.Store(h.c.Conn)
 	h.words = newLines()
 	h.read = h.words.reader(hub.FromOldest, "")
 	s.tellHostLocked(sizeNotice(s.rows, s.cols))

@@ -171,7 +171,7 @@ func (f *hubFile) handle(c *tree.Caller, mode uint8, at place) *hubHandle {
 	if mode&tree.OpenTrunc != 0 && f.fs.cfg.Zap {
 		f.hub.Clear()
 	}
-	h := &hubHandle{f: f, user: c.User}
+	h := &hubHandle{f: f, user: c.User, conn: c.Conn}
 	if tree.Readable(mode) {
 		o := f.fs.readerOf(c)
 		o.Lazy = tree.Writable(mode)

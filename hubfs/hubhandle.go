@@ -13,6 +13,7 @@ import (
 type hubHandle struct {
 	f    *hubFile
 	user string
+	conn uint64      // of the caller
 	r    *cursor     // nil: not open for reading
 	w    *hub.Writer // nil: not open for writing
 }
@@ -23,6 +24,9 @@ func (h *hubHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()
 		return dst, false, tree.ErrPermission
 	}
 	dst, ready, err := h.r.ReadStream(dst, off, max, wake)
+	if err == nil && h.isHost() {
+		h.f.shell.takePlace()
+	}
 	return dst, ready, h.f.errorText(err)
 }
 
@@ -76,6 +80,9 @@ func (h *hubHandle) CancelWrite() int {
 func (h *hubHandle) Close() error {
 	var errs []error
 	if h.r != nil {
+		if h.isHost() {
+			h.f.shell.leavePlace(h.r.r)
+		}
 		errs = append(errs, h.r.Close())
 	}
 	if h.w != nil {

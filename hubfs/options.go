@@ -13,7 +13,13 @@ import (
 
 const (
 	shellUsage = "NAME [-d DIR] [-e K=V]... [-s ROWSxCOLS] [-p] [--] [CMD ARG...]"
-	hostUsage  = "NAME [-s ROWSxCOLS] [--] [CMD ARG...]"
+	hostUsage  = "NAME [key=KEY] [-s ROWSxCOLS] [--] [CMD ARG...]"
+)
+
+// Options that the words shell and host have.
+const (
+	shellFlags = "desp"
+	hostFlags  = "s"
 )
 
 // Size of a shell that was given none.
@@ -31,11 +37,12 @@ type shellOptions struct {
 	pipe       bool     // no PTY
 	argv       []string // nil: the login shell
 	hosted     bool
+	key        string // of the word host; "": none
 }
 
 // parseShell reads the arguments. Options may stand before the name or behind
 // it; what follows the options behind it is the command. flags are the options
-// that there are.
+// that there are, shellFlags or hostFlags.
 func parseShell(args []string, flags string) (shellOptions, error) {
 	o := shellOptions{rows: defaultRows, cols: defaultCols}
 	fail := func(format string, v ...any) (shellOptions, error) {
@@ -48,11 +55,19 @@ func parseShell(args []string, flags string) (shellOptions, error) {
 			break
 		}
 		if !strings.HasPrefix(arg, "-") {
-			if o.name != "" {
+			if o.name == "" {
+				o.name, args = arg, args[1:]
+				continue
+			}
+			key, ok := strings.CutPrefix(arg, "key=")
+			if !ok || flags != hostFlags {
 				o.argv = args
 				break
 			}
-			o.name, args = arg, args[1:]
+			if !isInputKey(key) {
+				return fail("key: 16 to 64 letters, digits, - or _")
+			}
+			o.key, args = key, args[1:]
 			continue
 		}
 		if len(arg) != 2 || !strings.Contains(flags, arg[1:]) {
@@ -115,7 +130,7 @@ func parseSide(what, s string) (int, error) {
 
 // shellWord is the word shell.
 func (fs *FS) shellWord(c *tree.Caller, args []string) error {
-	o, err := parseShell(args, "depsp")
+	o, err := parseShell(args, shellFlags)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"hubfs/hub"
@@ -62,7 +63,8 @@ type shell struct {
 	env      []string // what it got besides the server's environment
 	dir      string
 	hosted   bool
-	pipe     bool // no terminal: the size is 0 by 0, and stays
+	hostKey  string // what a host that comes back must have; "": nothing
+	pipe     bool   // no terminal: the size is 0 by 0, and stays
 	started  time.Time
 	stdin    *hubFile
 	stdout   *hubFile
@@ -74,7 +76,10 @@ type shell struct {
 	// Set by startHere before there is a process.
 	closeStreams func()
 
+	hostConn atomic.Uint64 // the connection of the host, the last one if it is lost; 0: not hosted
+
 	// guarded by fs.mu
+	place    *hub.Reader // where the host stands in stdin while it does not read; nil: it reads, or is none
 	state    state
 	ending   bool        // end is at work
 	proc     process     // nil while it starts, and for one that is hosted
@@ -101,7 +106,7 @@ type shell struct {
 func (fs *FS) newShellLocked(c *tree.Caller, o shellOptions) *shell {
 	s := &shell{
 		fs: fs, name: o.name, owner: c.User, argv: o.argv, env: o.env, dir: o.dir,
-		hosted: o.hosted, pipe: o.pipe, started: time.Now(), waitLine: newLines(),
+		hosted: o.hosted, hostKey: o.key, pipe: o.pipe, started: time.Now(), waitLine: newLines(),
 		state: running, rows: o.rows, cols: o.cols, policy: latest,
 	}
 	if s.pipe {
@@ -311,6 +316,10 @@ func (s *shell) finish(st shellctl.Status) {
 	s.state, s.status, s.proc, s.pid = exited, st, nil, 0
 	if s.cut != nil {
 		s.cut.Stop()
+	}
+	if place := s.place; place != nil {
+		s.place = nil
+		fs.later(func() { place.Close() })
 	}
 	for _, f := range s.hubs() {
 		fs.sayLocked("hub end", f.name, text)

@@ -1,0 +1,53 @@
+package hubfs
+
+import "hubfs/hub"
+
+// The host of a shell reads NAME0 as anybody would, and may lose its connection,
+// and with that its reader, at any time. What was typed must then stay for it,
+// from where it stands, whoever else reads NAME0. So the server stands there
+// for it while it does not: that is its place.
+
+// newPlace returns a reader at an offset of the shell's stdin.
+func (s *shell) newPlace(at int64) *hub.Reader {
+	return s.stdin.hub.NewReader(hub.Addressed, hub.ReaderOptions{Label: fields(s.owner, "host "+s.name), At: at})
+}
+
+// isHost reports whether h is a reader of the host: of the connection on which
+// it hosts, or did last.
+func (h *hubHandle) isHost() bool {
+	return h.f.input && h.f.shell.hosted && h.f.shell.hostConn.Load() == h.conn
+}
+
+// takePlace is called when a reader of the host has taken its stand.
+func (s *shell) takePlace() {
+	s.fs.mu.Lock()
+	place := s.place
+	s.place = nil
+	s.fs.mu.Unlock()
+	if place != nil {
+		place.Close()
+	}
+}
+
+// leavePlace is called before a reader of the host is closed. One that the
+// host has never read from leaves the place as it is.
+func (s *shell) leavePlace(r *hub.Reader) {
+	if !s.needsPlace(nil) {
+		return
+	}
+	if place := s.newPlace(r.Status().Offset); !s.needsPlace(place) {
+		place.Close() // somebody was faster
+	}
+}
+
+// needsPlace reports whether nobody stands at the host's place, and puts place
+// there.
+func (s *shell) needsPlace(place *hub.Reader) bool {
+	s.fs.mu.Lock()
+	defer s.fs.mu.Unlock()
+	if s.place != nil || s.state == exited {
+		return false
+	}
+	s.place = place
+	return true
+}
