@@ -12,7 +12,8 @@
 //
 // Offsets prove this only while nobody else writes the hub. When a write shows
 // that somebody does, the feed goes on by appending, and a connection that is
-// lost after that is the end: what was under way may be there or not.
+// lost after that is the end, unless the feed may Rebase: what was under way may
+// be there or not.
 //
 // # Blocking
 //
@@ -76,6 +77,12 @@ type Config struct {
 
 	Fear bool // wait for the hub's readers
 	Wait bool // wait for the server: one that is slow, and one that is lost
+
+	// Rebase says that the stream goes on at the end of whatever hub Dial
+	// returns, also if that lacks what came before: a shell that was made anew
+	// on another server. Where the connection is lost while others write too,
+	// what was under way then may be there twice.
+	Rebase bool
 
 	Backlog  int           // bytes that may wait for the server
 	Patience time.Duration // how long the server may take nothing once nothing more comes

@@ -24,10 +24,7 @@ func Begin(ctx context.Context, srv *server.Server, name string, connect func(co
 	if err != nil {
 		return nil, err
 	}
-	unit := segmentFor(h.Size)
-	if h.Is("spool") {
-		unit = spooledSegment
-	}
+	unit := UnitFor(h)
 	var f *Feed
 	cfg.Dial = func(ctx context.Context, at int64) (Link, int64, error) {
 		srv, err := connect(ctx)
@@ -50,6 +47,20 @@ func Begin(ctx context.Context, srv *server.Server, name string, connect func(co
 	f = New(cfg, h.Next, unit)
 	f.Start(newLink(srv, name, file, unit, f.Answered))
 	return f, nil
+}
+
+// UnitFor returns how many bytes are best written to a hub at a time.
+func UnitFor(h server.Hub) int {
+	if h.Is("spool") {
+		return spooledSegment
+	}
+	return segmentFor(h.Size)
+}
+
+// LinkTo returns a Link to hub name, of which file is an addressed open on srv.
+// The Link owns srv.
+func (f *Feed) LinkTo(srv *server.Server, name string, file *client.File) Link {
+	return newLink(srv, name, file, f.queue.unit, f.Answered)
 }
 
 // open opens a hub to be written at offsets.

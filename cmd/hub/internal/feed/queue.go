@@ -122,10 +122,10 @@ func (q *queue) answeredTo() int64 {
 func (q *queue) rewind() { q.sent = 0 }
 
 // renumber takes out what was answered behind what was not, and gives the rest
-// offsets without gaps.
-func (q *queue) renumber() {
+// offsets without gaps, from at on.
+func (q *queue) renumber(at int64) {
 	rest := q.segs[:0]
-	q.end = q.answeredTo()
+	q.end = at
 	for _, s := range q.segs {
 		if s.took == len(s.data) {
 			q.remove(&s)

@@ -68,7 +68,7 @@ func TestQueueIsRenumberedWithoutGaps(t *testing.T) {
 	sends(q)
 	q.answered(100, 2)
 	q.answered(104, 4) // the second write came behind the others', the first did not
-	q.renumber()
+	q.renumber(q.answeredTo())
 	if got := sends(q); got != "102:cd 104:ijkl 108:mn" || q.end != 110 {
 		t.Errorf("%s, end %d", got, q.end)
 	}

@@ -93,7 +93,7 @@ func (f *Feed) appending() (Link, error) {
 		return nil, err
 	}
 	f.mu.Lock()
-	f.queue.renumber()
+	f.queue.renumber(f.queue.answeredTo())
 	f.mu.Unlock()
 	f.plain = true
 	return f.link.Append(f.ctx)
@@ -103,7 +103,7 @@ func (f *Feed) appending() (Link, error) {
 // not.
 func (f *Feed) again(lost error) (Link, error) {
 	f.link.Close()
-	if f.plain {
+	if f.plain && !f.cfg.Rebase {
 		return nil, fmt.Errorf("%w, and others write the hub too", lost)
 	}
 	if f.cfg.Dial == nil || f.cfg.Retry == 0 {
@@ -125,6 +125,10 @@ func (f *Feed) again(lost error) (Link, error) {
 		late := ctx.Err() != nil
 		cancel()
 		switch {
+		case err == nil && f.cfg.Rebase && (next < at || f.plain):
+			f.rebase(next)
+			f.cfg.Say(Note{Kind: Back, At: next})
+			return l, nil
 		case err == nil && next < at:
 			l.Close()
 			return nil, fmt.Errorf("the hub came back without %d bytes that it had", at-next)
@@ -147,6 +151,14 @@ func (f *Feed) again(lost error) (Link, error) {
 			return nil, lost
 		}
 	}
+}
+
+// rebase has what is not answered written from at on.
+func (f *Feed) rebase(at int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queue.renumber(at)
+	f.plain = false
 }
 
 // tired reports whether a server that was lost then is to be tried no more. A
