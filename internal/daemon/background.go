@@ -24,6 +24,9 @@ import (
 // which its starter waits.
 const readyFD = 3
 
+// FirstFD is where it finds the first of the files that its starter gave it.
+const FirstFD = readyFD + 1
+
 // ReadyFlag is the flag that tells a program that somebody waits for it: it
 // must call Ready when it serves, or cannot.
 const ReadyFlag = "ready"
@@ -83,10 +86,10 @@ func lockStart(ctx context.Context, a transport.Addr) (unlock func(), err error)
 
 // Background starts this very program with args, ReadyFlag among them, as a
 // process that outlives the caller: in a session of its own, in the root folder, with nothing of
-// the caller's input and output, its standard error in the file log. It
-// returns when the process says that it is ready, or with the reason why it
-// is not.
-func Background(ctx context.Context, log string, args []string) error {
+// the caller's input and output, its standard error in the file log. It has
+// files as its descriptors from FirstFD on. It returns when the process says
+// that it is ready, or with the reason why it is not.
+func Background(ctx context.Context, log string, args []string, files ...*os.File) error {
 	exe, err := executable()
 	if err != nil {
 		return err
@@ -110,7 +113,7 @@ func Background(ctx context.Context, log string, args []string) error {
 		return strings.HasPrefix(v, "HUB_SHELL=") || strings.HasPrefix(v, "HUB_SERVER=")
 	})
 	cmd.Stderr = logFile
-	cmd.ExtraFiles = []*os.File{childEnd}
+	cmd.ExtraFiles = append([]*os.File{childEnd}, files...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
 	childEnd.Close()
