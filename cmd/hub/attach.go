@@ -104,7 +104,9 @@ func (a *app) attach(ctx context.Context, name string, o attachOptions, start bo
 		History:  o.history,
 		ReadOnly: o.readOnly,
 		Alone:    o.alone,
-		Host:     func(ctx context.Context, name string) error { return a.startHost(ctx, srv.Addr, name, term) },
+		Host: func(ctx context.Context, name string) error {
+			return startHost(ctx, hosting{addr: srv.Addr, name: name, size: term.Size})
+		},
 	}
 	if start {
 		cfg.Start = a.spec(srv, term)

@@ -98,9 +98,14 @@ func userName() string {
 // Ctl writes a line of these words to /ctl. What the server has against it is
 // the error, without a word on how it was asked.
 func (s *Server) Ctl(ctx context.Context, words ...string) error {
-	err := s.WriteFile(ctx, "/ctl", []byte(Line(words...)))
-	if refused := (*client.Error)(nil); errors.As(err, &refused) && !Lost(err) {
-		return refused
+	return refused(s.WriteFile(ctx, "/ctl", []byte(Line(words...))))
+}
+
+// refused is what the server has against a request, without a word on how it
+// was asked.
+func refused(err error) error {
+	if e := (*client.Error)(nil); errors.As(err, &e) && !Lost(err) {
+		return e
 	}
 	return err
 }
