@@ -1,131 +1,54 @@
 package transport
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 )
 
-// What an error about an address says was expected.
-const forms = "NAME, unix!PATH, unix:PATH, tcp!HOST!PORT or tcp://HOST:PORT"
-
-// maxPath is how long a socket's path may be: the kernel's field less the NUL
-// that ends it.
-const maxPath = len(syscall.RawSockaddrUnix{}.Path) - 1
-
-// An Addr is where a server is. Make one with Parse.
+// An Addr is where a server is. Make one with Parse. Addrs can be compared.
 type Addr struct {
-	Network string // "unix" or "tcp"
-	Address string // an absolute path, or HOST:PORT as package net writes it
+	// Network is "unix", "tcp", "tls", "ssh", "fd" or "systemd".
+	Network string
+
+	// Address is an absolute path (unix); HOST:PORT as package net writes it
+	// (tcp, tls); [USER@]HOST[:PORT][/NAME] (ssh); a number (fd); or the name of
+	// a socket, which may be empty (systemd).
+	Address string
+
+	// Pin is the fingerprint of the key that a tls server must have; "" if
+	// none is known. A client does not talk to a server without one.
+	Pin string
 
 	name string // the NAME it was parsed from, if it was one
 }
 
-// Parse reads an address in one of the forms of the package comment.
-func Parse(s string) (Addr, error) {
-	switch network, rest, ok := cutNetwork(s); {
-	case !ok:
-		return parseName(s)
-	case network == "unix":
-		return parseUnix(s, rest[1:])
-	case network == "tcp":
-		return parseTCP(s, rest)
-	case network == "tls" || network == "ssh":
-		return Addr{}, fmt.Errorf("address %q: %s is not supported yet: expected %s", s, network, forms)
-	default:
-		return Addr{}, fmt.Errorf("address %q: expected %s", s, forms)
-	}
-}
-
-// cutNetwork splits "unix:PATH" into "unix" and ":PATH". A NAME has no
-// network: it holds neither of the two separators, and a slash before them
-// means that somebody gave a path for a name.
-func cutNetwork(s string) (network, rest string, ok bool) {
-	i := strings.IndexAny(s, "!:/")
-	if i < 0 || s[i] == '/' {
-		return "", "", false
-	}
-	return s[:i], s[i:], true
-}
-
-func parseName(name string) (Addr, error) {
-	bad := func(why string) (Addr, error) {
-		return Addr{}, fmt.Errorf("server name %q: %s", name, why)
-	}
-	switch {
-	case name == "":
-		return bad("empty: expected " + forms)
-	case strings.Contains(name, "/"):
-		return bad("a name has no slash: for a socket's path use unix:" + name)
-	case name == "." || name == "..":
-		return bad("not a name: expected " + forms)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return bad("a name is UTF-8 without control characters")
-	}
-	a := Addr{Network: "unix", Address: filepath.Join(runtimeDir(), name+".sock"), name: name}
-	if err := checkPathLen(a.Address); err != nil {
-		return bad(err.Error())
-	}
-	return a, nil
-}
-
-func parseUnix(s, path string) (Addr, error) {
-	if path == "" || strings.HasSuffix(path, "/") {
-		return Addr{}, fmt.Errorf("address %q: expected unix:PATH with the path of a socket", s)
-	}
-	// Absolute, because shells started elsewhere are told the address, and
-	// because a server may change its directory.
-	path, err := filepath.Abs(path)
-	if err == nil {
-		err = checkPathLen(path)
-	}
-	if err != nil {
-		return Addr{}, fmt.Errorf("address %q: %w", s, err)
-	}
-	return Addr{Network: "unix", Address: path}, nil
-}
-
-// parseTCP takes "!HOST!PORT" or "://HOST:PORT". Plan 9's * is any host.
-func parseTCP(s, rest string) (Addr, error) {
-	var host, port string
-	if hostPort, ok := strings.CutPrefix(rest, "://"); ok {
-		var err error
-		if host, port, err = net.SplitHostPort(hostPort); err != nil {
-			return Addr{}, fmt.Errorf("address %q: expected tcp://HOST:PORT", s)
-		}
-	} else {
-		f := strings.Split(rest, "!")
-		if len(f) != 3 || f[0] != "" {
-			return Addr{}, fmt.Errorf("address %q: expected tcp!HOST!PORT", s)
-		}
-		host, port = f[1], f[2]
-	}
-	if host == "*" {
-		host = ""
-	}
-	if n, err := strconv.Atoi(port); port == "" || strings.ContainsAny(port, "/ ") || err == nil && (n < 0 || n > 65535) {
-		return Addr{}, fmt.Errorf("address %q: bad port %q: expected a number up to 65535 or a service's name", s, port)
-	}
-	return Addr{Network: "tcp", Address: net.JoinHostPort(host, port)}, nil
-}
-
-// String returns the address in a form that Parse takes: the NAME, or a dial
-// string.
+// String returns the address in a form that Parse takes: the NAME, a dial
+// string, or a URL.
 func (a Addr) String() string {
-	if a.name != "" {
+	switch {
+	case a.name != "":
 		return a.name
+	case a.Pin != "":
+		return a.Network + "://" + a.Address + "#" + a.Pin
 	}
-	if host, port, err := net.SplitHostPort(a.Address); err == nil && a.Network == "tcp" {
-		if host == "" {
-			host = "*"
+	switch a.Network {
+	case "tcp", "tls":
+		if host, port, err := net.SplitHostPort(a.Address); err == nil {
+			if host == "" {
+				host = "*"
+			}
+			return a.Network + "!" + host + "!" + port
 		}
-		return a.Network + "!" + host + "!" + port
+	case "ssh":
+		return "ssh://" + a.Address
+	case "systemd":
+		if a.Address == "" {
+			return a.Network
+		}
 	}
 	return a.Network + "!" + a.Address
 }
@@ -134,11 +57,12 @@ func (a Addr) String() string {
 // started when it is missing.
 func (a Addr) Local() bool { return a.name != "" }
 
-// server names a for people.
+// server names a for people. Who reads it knows the key, or has no use for it.
 func (a Addr) server() string {
 	if a.Local() {
 		return "server " + a.name
 	}
+	a.Pin = ""
 	return "server at " + a.String()
 }
 
@@ -151,13 +75,61 @@ func runtimeDir() string {
 	return "/tmp/hub-" + strconv.Itoa(os.Geteuid())
 }
 
-// checkPathLen reports whether a socket can be made at path: it is bound under
-// a temporary name first, which counts as well (see bindPrivate).
-func checkPathLen(path string) error {
-	longest := max(len(path), len(filepath.Dir(path))+len("/"+tempPrefix+"4294967295/s"))
-	if longest > maxPath {
-		return fmt.Errorf("socket path %s is too long: the system takes %d bytes, %d fewer",
-			path, maxPath, longest-maxPath)
-	}
-	return nil
+// An sshTarget is the address of a server behind ssh, in its parts.
+type sshTarget struct {
+	user string // "": as ssh has it
+	host string // as ssh's configuration knows it
+	port string // "": as ssh has it
+	name string // NAME of the server over there
 }
+
+// target takes the address of network ssh apart.
+func (a Addr) target() sshTarget {
+	var t sshTarget
+	t.user, t.host, t.port, t.name = splitSSH(a.Address)
+	return t
+}
+
+// defaultName is the NAME of who gives none.
+const defaultName = "default"
+
+// splitSSH splits [USER@]HOST[:PORT][/NAME]. A HOST with colons of its own
+// stands in brackets.
+func splitSSH(s string) (user, host, port, name string) {
+	s, name, _ = strings.Cut(s, "/")
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		user, s = s[:i], s[i+1:]
+	}
+	host = s
+	if inner, rest, ok := strings.Cut(strings.TrimPrefix(s, "["), "]"); ok && strings.HasPrefix(s, "[") {
+		host, port = inner, strings.TrimPrefix(rest, ":")
+	} else if h, p, ok := strings.Cut(s, ":"); ok {
+		host, port = h, p
+	}
+	if name == "" {
+		name = defaultName
+	}
+	return user, host, port, name
+}
+
+// String is the target as Addr.Address has it.
+func (t sshTarget) String() string {
+	s := t.host
+	if strings.Contains(s, ":") {
+		s = "[" + s + "]"
+	}
+	if t.user != "" {
+		s = t.user + "@" + s
+	}
+	if t.port != "" {
+		s += ":" + t.port
+	}
+	if t.name != defaultName {
+		s += "/" + t.name
+	}
+	return s
+}
+
+// maxPath is how long a socket's path may be: the kernel's field less the NUL
+// that ends it.
+const maxPath = len(syscall.RawSockaddrUnix{}.Path) - 1

@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/user"
 	"strconv"
@@ -14,28 +16,58 @@ type Peer struct {
 	PID   int    // 0 if the network does not tell
 	User  string // the name of UID; empty if the network does not tell
 	Addr  string // pid:PID on this machine, or HOST:PORT
-	Admin bool   // the server's own user, or root
+	Admin bool   // the server's own user, or root on a Unix socket
+	Key   string // fingerprint of the key that a tls client has proved to have; empty if none
 }
 
-// PeerOf says who made connection c. On a Unix socket, anybody but the user
-// who runs this process and root is ErrRefused.
+// PeerOf says who made connection c, after its Handshake.
 func PeerOf(c net.Conn) (Peer, error) {
-	if c.LocalAddr().Network() != "unix" {
-		return Peer{UID: -1, Addr: c.RemoteAddr().String()}, nil
+	switch c := c.(type) {
+	case *net.UnixConn:
+		return unixPeer(c)
+	case *net.TCPConn:
+		return tcpPeer(c), nil
+	case *tls.Conn:
+		return Peer{UID: -1, Addr: c.RemoteAddr().String(), Key: keyOf(c)}, nil
 	}
+	return Peer{}, fmt.Errorf("peer of a connection: %T is none of ours", c)
+}
+
+func unixPeer(c *net.UnixConn) (Peer, error) {
 	uid, pid, err := peerCred(c)
 	if err != nil {
 		return Peer{}, err
 	}
-	if self := os.Geteuid(); !trusted(uid, self) {
-		return Peer{}, &opError{fmt.Sprintf("connection of %s refused: this server is for %s alone",
-			who(uid), who(self)), ErrRefused}
-	}
-	p := Peer{UID: uid, PID: pid, User: userName(uid), Addr: "local", Admin: true}
+	p := Peer{UID: uid, PID: pid, User: userName(uid), Addr: "local", Admin: trusted(uid, os.Geteuid())}
 	if pid > 0 {
 		p.Addr = "pid:" + strconv.Itoa(pid)
 	}
 	return p, nil
+}
+
+// tcpPeer asks the system whose the other end is, if that is on this machine.
+// Root counts as itself alone: what listens for others and passes them on, as
+// container software does, often runs as root.
+func tcpPeer(c *net.TCPConn) Peer {
+	p := Peer{UID: -1, Addr: c.RemoteAddr().String()}
+	there, ok1 := addrPort(c.RemoteAddr())
+	here, ok2 := addrPort(c.LocalAddr())
+	if !ok1 || !ok2 || !there.Addr().IsLoopback() || !here.Addr().IsLoopback() {
+		return p
+	}
+	if uid, ok := uidOfTCP(there, here); ok {
+		p.UID, p.User, p.Admin = uid, userName(uid), uid == os.Geteuid()
+	}
+	return p
+}
+
+func addrPort(a net.Addr) (netip.AddrPort, bool) {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), true
 }
 
 // trusted reports whether a process of user self deals with user uid over a
@@ -63,12 +95,8 @@ func who(uid int) string {
 }
 
 // peerCred asks the kernel who is at the other end of a Unix socket.
-func peerCred(c net.Conn) (uid, pid int, err error) {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return 0, 0, fmt.Errorf("peer credentials: %T is not a Unix socket", c)
-	}
-	raw, err := u.SyscallConn()
+func peerCred(c *net.UnixConn) (uid, pid int, err error) {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return 0, 0, fmt.Errorf("peer credentials: %w", err)
 	}

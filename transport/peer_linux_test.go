@@ -36,7 +36,7 @@ func as(t *testing.T, uid int, f func(socket func() int)) {
 	<-done
 }
 
-func TestAnotherUsersConnectionIsRefused(t *testing.T) {
+func TestAnotherUserIsKnownAndNoAdmin(t *testing.T) {
 	dir := shortDir(t)
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,8 @@ func TestAnotherUsersConnectionIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if p, err := PeerOf(c); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "uid 12345") {
+	p, err := PeerOf(c)
+	if err != nil || p.UID != 12345 || p.User != "12345" || p.Admin {
 		t.Errorf("peer %+v, %v", p, err)
 	}
 }

@@ -39,7 +39,7 @@ func listenUnix(ctx context.Context, a Addr) (_ net.Listener, err error) {
 	if err := makeDir(a); err != nil {
 		return nil, err
 	}
-	inUse := &opError{a.server() + " is already running", ErrInUse}
+	inUse := &opError{text: a.server() + " is already running", kind: ErrInUse}
 	lock, err := lockFile(a.Address + ".lock")
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, inUse

@@ -277,16 +277,28 @@ func (s *server) acceptFrom(ctx context.Context, l net.Listener) error {
 
 // serve serves one connection.
 func (s *server) serve(ctx context.Context, c net.Conn) {
-	p, err := transport.PeerOf(c)
+	p, err := s.peer(ctx, c)
 	if err != nil {
 		c.Close()
-		s.log.Warn("connection refused", "err", err)
+		s.log.Warn("connection refused", "addr", c.RemoteAddr().String(), "err", err)
 		return
 	}
 	err = s.p9.ServeConn(ctx, c, p9.Peer{User: p.User, Addr: p.Addr, Admin: p.Admin})
 	if err != nil {
 		s.log.Info("connection ended", "user", p.User, "addr", p.Addr, "err", err)
 	}
+}
+
+// peer says who made connection c, if it is somebody to be served.
+func (s *server) peer(ctx context.Context, c net.Conn) (transport.Peer, error) {
+	if err := transport.Handshake(ctx, c); err != nil {
+		return transport.Peer{}, err
+	}
+	p, err := transport.PeerOf(c)
+	if err == nil && !p.Admin && !s.cfg.Insecure {
+		err = fmt.Errorf("%q is not this server's user", p.User)
+	}
+	return p, err
 }
 
 // closeListeners stops listening: the addresses are free then, and every

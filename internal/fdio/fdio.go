@@ -79,9 +79,13 @@ const socketBuffer = 1 << 20
 
 // Socket returns a File for rwc if it is a Unix or TCP socket and nothing
 // around one, else nil. Such a socket has a writev, too. A Unix socket gets a
-// larger buffer, if the system allows it.
+// larger buffer, if the system allows it. What is around one may say that its
+// bytes go there as they are, by a method Socket.
 func Socket(rwc io.ReadWriteCloser) *File {
 	var c syscall.Conn
+	if around, ok := rwc.(interface{ Socket() *net.UnixConn }); ok {
+		rwc = around.Socket()
+	}
 	switch nc := rwc.(type) {
 	case *net.TCPConn:
 		c = nc
