@@ -264,6 +264,44 @@ func TestAddressedReaderStandsWhereItAsked(t *testing.T) {
 	wantWakes(t, wakes, 1)
 }
 
+// Reads wait one behind the other without a gap, whatever each brings.
+func TestOnwardIsBehindWhatTheLastReadGave(t *testing.T) {
+	h := New(Options{Size: 10})
+	w := h.NewWriter(false)
+	put(t, w, "0123456")
+	r := reader(h, Addressed)
+	want(t, get(t, r, 1, 3), "123")
+	want(t, get(t, r, Onward, 100), "456")
+	wakes := getWaits(t, r, Onward)
+	if s := r.Status(); s.Offset != 7 {
+		t.Errorf("it stands at %d, and asked for 7", s.Offset)
+	}
+	put(t, w, "789")
+	wantWakes(t, wakes, 1)
+	want(t, get(t, r, Onward, 2), "78")
+	if s := r.Status(); s.Offset != 7 {
+		t.Errorf("it stands at %d, and asked for 7: what it was given may not have arrived", s.Offset)
+	}
+
+	// A gap is not passed over in silence.
+	put(t, w, "abcdefghijkl")
+	var discarded *DiscardedError
+	for range 2 {
+		if _, _, err := r.TryRead(nil, Onward, 2, nil); !errors.As(err, &discarded) || discarded.First != 12 {
+			t.Fatalf("overtaken: %v", err)
+		}
+	}
+	want(t, get(t, r, 12, 2), "cd")
+	want(t, get(t, r, Onward, 2), "ef")
+	h.Freeze()
+	want(t, get(t, r, Onward, 2), "gh")
+	want(t, get(t, r, Onward, 100), "ijkl")
+	want(t, get(t, r, Onward, 100), "") // the end of a plain file
+	h.Melt()
+	put(t, w, "m")
+	want(t, get(t, r, Onward, 100), "m")
+}
+
 func TestClosedReaderAnswersErrClosed(t *testing.T) {
 	h := New(Options{})
 	r := reader(h, FromOldest)

@@ -22,6 +22,12 @@ const (
 	Addressed Start = -1
 )
 
+// Onward as the offset of a read of an Addressed reader is behind the bytes that
+// it was given last, so that several reads may wait whose places the asker does
+// not know yet. The first read says where. (The largest offset that package tree
+// has: no stream reaches it.)
+const Onward int64 = 1 << 62
+
 // Back is n bytes before the end, or the oldest byte retained.
 func Back(n int64) Start { return Start(min(max(n, 0), math.MaxInt64-1) + 1) }
 
@@ -49,6 +55,7 @@ type Reader struct {
 	// Guarded by hub.mu.
 	index  int       // in hub.readers
 	pos    int64     // of the next byte; it may be behind hub.first
+	after  int64     // where Onward is
 	lost   int64     // bytes skipped so far
 	mark   int64     // number of the mark it meets next
 	counts bool      // see Hub.counting; set for good by the first read
@@ -128,13 +135,18 @@ const cursor = -1
 // before the freeze goes on waiting.
 //
 // An Addressed reader waits for an offset beyond the end, and gets a
-// *DiscardedError for one that is no longer retained.
+// *DiscardedError for one that is no longer retained. It stands at the offset
+// that was asked for last, Onward included: what it was given since is kept for
+// it, as far as bytes are kept for readers.
 func (r *Reader) TryRead(dst []Piece, off int64, max int, wake func()) (pieces []Piece, ready bool, err error) {
 	h := r.hub
 	var ws wakes
 	defer ws.call() // with no lock held: deferred calls run last first
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if r.addressed && off == Onward {
+		off = r.after
+	}
 	if h.frozen && (!r.parked || r.asFile) {
 		return r.readFrozenLocked(dst, off, max, wake)
 	}
@@ -318,8 +330,12 @@ func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, e
 		return r.takeLocked(dst, at, max)
 	}
 	h.deliverLocked(n)
-	if err == nil && at == cursor {
+	switch {
+	case err != nil:
+	case at == cursor:
 		h.moveLocked(r, r.pos+n)
+	default:
+		r.after = at + n
 	}
 	return pieces, gotBytes, err
 }
@@ -360,6 +376,7 @@ func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int, wake func()) 
 		return r.readFrozenLocked(dst, off, max, wake)
 	}
 	h.deliverLocked(n)
+	r.after = at + n
 	return pieces, err == nil, err
 }
 
