@@ -204,6 +204,9 @@ func (c *Conn) encode(calls []*call) (err error) {
 
 // write writes what encode has laid out.
 func (c *Conn) write() error {
+	if c.pulse != nil {
+		c.pulse.sent.Store(true)
+	}
 	switch {
 	case c.vec[1] != nil:
 	case c.fd != nil:

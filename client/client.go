@@ -35,7 +35,8 @@
 // comes too late is undone behind the caller's back.
 //
 // When the connection ends, for whatever reason, every caller gets an error
-// that is ErrLost. A server that breaks the protocol is a reason: its
+// that is ErrLost. A connection whose other end is gone without a word is found
+// by Options.Keepalive. A server that breaks the protocol is a reason: its
 // connection is closed, and the error says what it did.
 //
 // # Ownership
@@ -46,7 +47,11 @@
 // All methods may be called from several goroutines at the same time.
 package client
 
-import "hubfs/internal/wire"
+import (
+	"time"
+
+	"hubfs/internal/wire"
+)
 
 // Modes for Open and Create.
 const (
@@ -77,4 +82,10 @@ type Options struct {
 	// Ordered says that the server takes the requests of a connection, or at
 	// least those of one fid, in the order in which they come.
 	Ordered bool
+
+	// Keepalive is after how long without a word from the server, or to it, it
+	// is asked for something; if nothing at all comes for twice as long after
+	// that, the connection is lost. So a connection of which the other end is
+	// gone without a word is found within three times as long. 0: never.
+	Keepalive time.Duration
 }

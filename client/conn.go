@@ -21,6 +21,7 @@ type Conn struct {
 	root    uint32        // the fid of the attach
 	done    chan struct{} // closed when the connection has ended
 	pool    sync.Pool     // of *call
+	pulse   *pulse        // nil: nobody feels it
 
 	// turn is the right to write to rwc: whoever put a value in has it. It may
 	// be held while writing, for ordering writes is its job.
@@ -30,7 +31,7 @@ type Conn struct {
 	bufs net.Buffers // guarded by turn: the part of vec not yet written
 
 	frames frames         // the receiving goroutine's alone
-	work   sync.WaitGroup // the receiving goroutine, and those that tidy up
+	work   sync.WaitGroup // the receiving goroutine, that of the pulse, and those that tidy up
 
 	mu    sync.Mutex
 	err   error  // guarded by mu: why the connection ended; nil while it lives
@@ -59,6 +60,10 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 	if c.fd = fdio.Socket(rwc); c.fd != nil {
 		c.frames.r = c.fd
 	}
+	if o.Keepalive > 0 {
+		c.pulse = new(pulse)
+		c.frames.r = listener{c.frames.r, c.pulse}
+	}
 	if err := c.version(ctx, o.Msize); err != nil {
 		rwc.Close()
 		return nil, fmt.Errorf("agree on a version: %w", err)
@@ -67,6 +72,9 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 	if err := c.attach(ctx, o); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("attach: %w", err)
+	}
+	if c.pulse != nil {
+		c.work.Go(func() { c.keepAlive(o.Keepalive) }) // until the connection ends
 	}
 	return c, nil
 }
