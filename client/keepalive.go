@@ -37,7 +37,7 @@ func (c *Conn) keepAlive(every time.Duration) {
 		if mute++; c.pulse.sent.Swap(false) {
 			mute = 0
 		}
-		if silent >= 3*beats {
+		if silent == 3*beats-1 { // and what came last came up to a beat before the first
 			c.fail(fmt.Errorf("the server has said nothing for %v", 3*every))
 			return
 		}
