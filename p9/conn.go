@@ -48,6 +48,9 @@ type conn struct {
 
 	w *writer // of whoever holds out.writing
 
+	// loggingIn orders logins, and is held while one waits.
+	loggingIn sync.Mutex
+
 	mu      sync.Mutex
 	tags    map[uint16]*job // guarded by mu; outstanding: jobs, and the flushes that wait for them
 	kept    int             // guarded by mu; bytes of waiting writes and directory listings
@@ -60,6 +63,7 @@ type conn struct {
 	nfids   int             // guarded by mu; len(fids)
 	closing int             // guarded by mu; fids retired and not closed
 	closed  chan struct{}   // guarded by mu; closed when closing reaches 0, if the reader waits
+	logins  []login         // guarded by mu; the tokens that were good
 	stopped bool            // guarded by mu; quit is closed
 	err     error           // guarded by mu; why it was killed
 	killed  bool            // guarded by mu
@@ -228,7 +232,7 @@ func (c *conn) largeWrite(header []byte) error {
 func (c *conn) metadata(m, r *wire.Msg) error {
 	switch m.Type {
 	case wire.Tauth:
-		return errNoAuth
+		return c.auth(m, r)
 	case wire.Tattach:
 		return c.attach(m, r)
 	}
@@ -379,13 +383,16 @@ func (c *conn) panicked(v any) {
 func (c *conn) info() ConnInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ConnInfo{ID: c.id, User: c.user, Addr: c.peer.Addr, Fids: c.nfids, Waiting: len(c.tags), Since: c.since, Grants: c.peer.Grants}
+	return ConnInfo{ID: c.id, User: c.user, Addr: c.peer.Addr, Fids: c.nfids, Waiting: len(c.tags), Since: c.since, Grants: c.grantsLocked()}
 }
 
 // trace logs a message, if that is wanted. Replies are logged with conn.mu
 // held, so that the lines are in the order of the messages.
 func (c *conn) trace(arrow string, m *wire.Msg) {
 	if c.srv.Trace != nil {
+		if m.Type.IsT() {
+			m = c.shown(m)
+		}
 		c.srv.Trace.Info(arrow+m.String(), "conn", c.id)
 	}
 }

@@ -2,6 +2,7 @@ package p9
 
 import (
 	"errors"
+	"fmt"
 
 	"hubfs/tree"
 )
@@ -27,6 +28,10 @@ const (
 	errWstatDir    protoError = "wstat can't convert between files and directories"
 	errDirCount    protoError = "read count too small for a directory entry"
 	errNoAuth      protoError = "no authentication required"
+	errNotAfid     protoError = "afid is no open authentication"
+	errOtherAfid   protoError = "afid is for another user or tree"
+	errAuthWrite   protoError = "expected \"token TOKEN\", in one write"
+	errAuthTwice   protoError = "logged in already"
 	errNoVersion   protoError = "Tversion has to come first"
 	errSmallMsize  protoError = "msize is too small"
 	errDupTag      protoError = "tag is in use"
@@ -34,6 +39,9 @@ const (
 	errReplySize   protoError = "reply is longer than msize"
 	errNothingDone protoError = "i/o error"
 )
+
+// errLogin is what a peer gets that is nobody yet, or not any more.
+var errLogin = fmt.Errorf("%w: this server wants a token or a key that it knows", tree.ErrPermission)
 
 // ename returns the text of an Rerror. This is the one place that chooses it.
 //

@@ -7,14 +7,12 @@ import (
 	"hubfs/tree"
 )
 
-// aname v9fs asks for the cure of Linux's client; see fid.cure.
-const anameV9fs = "v9fs"
-
 // A fid is the server's side of a client's handle for a file. The reader
 // goroutine owns it, but for what is said to be guarded.
 type fid struct {
 	caller *tree.Caller // immutable
 	v9fs   bool         // immutable; attached with aname v9fs
+	afid   *afid        // immutable; the file of a Tauth; nil: of the tree
 	at     *place
 
 	opened  bool
@@ -61,7 +59,7 @@ func (p *place) info() tree.Info {
 
 // qid returns the qid of a node.
 func qid(info tree.Info) wire.Qid {
-	const kinds = wire.QTDIR | wire.QTAPPEND | wire.QTEXCL
+	const kinds = wire.QTDIR | wire.QTAPPEND | wire.QTEXCL | wire.QTAUTH
 	return wire.Qid{Type: uint8(info.Mode>>24) & kinds, Vers: info.Version, Path: info.Path}
 }
 
@@ -113,7 +111,7 @@ func (c *conn) read(m *wire.Msg) {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.readReplyLocked(m.Tag, []tree.Piece{{Data: data}}, len(data))
+		c.readReplyLocked(f, m.Tag, []tree.Piece{{Data: data}}, len(data))
 		return
 	}
 	off := fileOffset(m.Offset)

@@ -167,7 +167,7 @@ func (c *conn) finishLocked(j *job, n int, err error) (copied bool) {
 		c.shortReplyLocked(wire.Rwrite, j.tag, n)
 	default:
 		j.lane.fid.noteLocked(j, n)
-		copied = c.readReplyLocked(j.tag, j.lane.pieces, n)
+		copied = c.readReplyLocked(j.lane.fid, j.tag, j.lane.pieces, n)
 	}
 	c.settleLocked(j)
 	return copied

@@ -10,10 +10,12 @@ import (
 
 // attach serves Tattach: a fid for the root, for a user.
 func (c *conn) attach(m, r *wire.Msg) error {
-	if m.Afid != wire.NoFid {
-		return errNoAuth // there cannot be an afid, for Tauth is refused
+	name := aname(m.Aname)
+	peer, err := c.attacher(m, name)
+	if err != nil {
+		return err
 	}
-	user := c.peer.User
+	user := peer.User
 	if user == "" {
 		user = m.Uname
 	}
@@ -21,8 +23,8 @@ func (c *conn) attach(m, r *wire.Msg) error {
 		user = "none"
 	}
 	f := &fid{
-		caller: &tree.Caller{User: user, Addr: c.peer.Addr, Aname: m.Aname, Conn: c.id, Admin: c.peer.Admin, Rights: c.peer.Rights},
-		v9fs:   m.Aname == anameV9fs,
+		caller: &tree.Caller{User: user, Addr: peer.Addr, Aname: name.shown(), Conn: c.id, Admin: peer.Admin, Rights: peer.Rights},
+		v9fs:   name.v9fs(),
 		at:     &place{node: c.srv.Root},
 	}
 	if err := c.newFid(m.Fid, f); err != nil {
@@ -96,6 +98,7 @@ const (
 	modeFlags   = tree.OpenTrunc | tree.OpenRClose
 	modeCloExec = 0x20 // OCEXEC: the client's own business
 	permKinds   = tree.ModeDir | tree.ModeAppend | tree.ModeExclusive
+	modeAuth    = wire.DMAUTH // of an afid alone
 )
 
 // cleanMode returns an open's mode without what does not concern the server.
@@ -230,7 +233,7 @@ func (c *conn) stat(f *fid, r *wire.Msg) error {
 func stat(info tree.Info) wire.Stat {
 	return wire.Stat{
 		Qid:    qid(info),
-		Mode:   info.Mode & (permKinds | tree.ModePerm),
+		Mode:   info.Mode & (permKinds | modeAuth | tree.ModePerm),
 		Atime:  seconds(info.Atime),
 		Mtime:  seconds(info.Mtime),
 		Length: uint64(max(info.Length, 0)),

@@ -129,9 +129,9 @@ func (c *conn) shortReplyLocked(t wire.Type, tag uint16, count int) {
 	c.replyLocked(&c.short)
 }
 
-// readReplyLocked queues an Rread of n bytes. It reports whether it has copied
+// readReplyLocked queues an Rread of n bytes of f. It reports whether it has copied
 // them; if not, the pieces are the queue's now.
-func (c *conn) readReplyLocked(tag uint16, pieces []tree.Piece, n int) (copied bool) {
+func (c *conn) readReplyLocked(f *fid, tag uint16, pieces []tree.Piece, n int) (copied bool) {
 	if c.out.dead {
 		return true
 	}
@@ -139,6 +139,9 @@ func (c *conn) readReplyLocked(tag uint16, pieces []tree.Piece, n int) (copied b
 		m := wire.Msg{Type: wire.Rread, Tag: tag}
 		for _, p := range pieces {
 			m.Data = append(m.Data, p.Data...)
+		}
+		if f.secret() {
+			m.Data = hidden(n)
 		}
 		c.trace("<- ", &m)
 	}

@@ -44,6 +44,10 @@
 // from its Info; a user is a member of the group of its own name, and of no
 // other. Nobody passes by the bits: not the server's own user either
 // (Caller.Admin), who can change the bits of what it owns.
+//
+// A peer that needs a login (Peer.LoginNeeded) gets no fid of the tree before.
+// Who attaches by a login is whom Server.Login says, whatever the client calls
+// itself. Tokens are in no trace.
 package p9
 
 import (
@@ -74,6 +78,13 @@ type Server struct {
 	// will serve it, and of each that has ended. No lock is held. nil: nobody is
 	// told.
 	Changed func(c ConnInfo, served bool)
+
+	// Login makes a peer of one that brings a token, of which the error says
+	// nothing: a client writes "token TOKEN" to the afid of a Tauth, or attaches
+	// with token=TOKEN as its aname, or an element of it. It may wait; only its
+	// connection waits with it. It is not called for a peer that has no bounds
+	// and needs no login. nil: there are no logins.
+	Login func(p Peer, uname, token string) (Peer, error)
 
 	pool    pool      // buffers for the bytes of large reads and writes
 	batches sync.Pool // of *batch
@@ -142,6 +153,10 @@ type Peer struct {
 	Admin  bool        // runs as the server's own user
 	Rights tree.Rights // of every caller on the connection; nil: no bounds
 	Grants []string    // IDs of the grants that Rights come of, for ConnInfo
+
+	// LoginNeeded says that the peer is nobody until Login has let it in. Until
+	// then it can say a token and no more.
+	LoginNeeded bool
 }
 
 // A ConnInfo describes a connection that is being served.
@@ -152,7 +167,7 @@ type ConnInfo struct {
 	Fids    int
 	Waiting int // requests not yet answered
 	Since   time.Time
-	Grants  []string // of its Peer
+	Grants  []string // of its Peer, and of those that Login made of it
 }
 
 // ServeConn serves one connection and closes it. It returns when the

@@ -23,6 +23,9 @@ import (
 //	<- hang-up                                 the server has closed the connection
 //	2-> 2<-                                    the same on a second connection
 //	! write stream "abc"                       somebody else does something to the tree
+//	! login                                    from here on a peer that connects must log in
+//	! bounds                                   ... or has bounds already
+//	! revoke                                   whoever has logged in is cut
 //
 // Every connection starts afresh, and every file leaves nothing behind: no
 // reply that was not expected, no open handle, no piece.
@@ -48,7 +51,8 @@ func TestTranscripts(t *testing.T) {
 
 func play(t *testing.T, file, text string) {
 	m := newMem()
-	s := &Server{Root: m.root}
+	s := &Server{Root: m.root, Login: new(gate).login}
+	peer := Peer{Addr: "test"}
 	clients := make(map[string]*client)
 	defer func() {
 		for name, c := range clients {
@@ -70,6 +74,17 @@ func play(t *testing.T, file, text string) {
 			t.Helper()
 			t.Fatalf("%s:%d: %s\n\t%s", file, n, fmt.Sprintf(format, args...), line)
 		}
+		switch line {
+		case "! login":
+			peer = Peer{Addr: "test", LoginNeeded: true}
+			continue
+		case "! bounds":
+			peer = Peer{Addr: "test", User: "guest:rob", Rights: all{}}
+			continue
+		case "! revoke":
+			s.Hangup(func(i ConnInfo) bool { return len(i.Grants) > 0 })
+			continue
+		}
 		if rest, ok := strings.CutPrefix(line, "! "); ok {
 			if err := m.act(rest); err != nil {
 				fail("%v", err)
@@ -83,7 +98,7 @@ func play(t *testing.T, file, text string) {
 		who, way, rest := line[:arrow], line[arrow:arrow+2], strings.TrimSpace(line[arrow+2:])
 		c := clients[who]
 		if c == nil {
-			c = dial(t, s, Peer{Addr: "test"})
+			c = dial(t, s, peer)
 			clients[who] = c
 		}
 		switch way {

@@ -194,6 +194,13 @@ type Writer interface {
 	WriteAt(p []byte, off int64) (n int, err error)
 }
 
+// A Secret is a Handle whose bytes are nobody's but the peer's: no trace shows
+// them.
+type Secret interface {
+	Handle
+	Secret()
+}
+
 // A Freer is told once that bytes are no longer looked at.
 type Freer interface{ Free() }
 
