@@ -79,6 +79,10 @@ type Options struct {
 	Uname string // who we are
 	Aname string // which tree; "": the usual one
 
+	// Token lets us in where the server wants one: it is written to an afid
+	// (Tauth) before the attach. A server that knows no logins is an error.
+	Token string
+
 	// Ordered says that the server takes the requests of a connection, or at
 	// least those of one fid, in the order in which they come.
 	Ordered bool

@@ -122,17 +122,22 @@ func (c *Conn) attach(ctx context.Context, o Options) error {
 		return err
 	}
 	c.root = root
+	afid, err := c.login(ctx, o)
+	if err != nil {
+		return fmt.Errorf("log in: %w", err)
+	}
 	cl := c.newCall(wire.Tattach)
-	cl.m.Fid, cl.m.Afid, cl.m.Uname, cl.m.Aname = root, wire.NoFid, o.Uname, o.Aname
+	cl.m.Fid, cl.m.Afid, cl.m.Uname, cl.m.Aname = root, afid, o.Uname, o.Aname
 	cl.unheard = o.Ordered
-	c.send(ctx, cl)
 	if o.Ordered {
-		return nil // what follows finds it done; if it is refused, receive ends the connection
+		c.send(ctx, cl) // what follows finds it done; if it is refused, receive ends the connection
+	} else if err := c.ask(ctx, cl); err != nil {
+		return err // if it is ctx's, the caller closes the connection, and the call ends
 	}
-	if !cl.wait(ctx) {
-		return ctx.Err() // the caller closes the connection, and the call ends
+	if afid != wire.NoFid {
+		c.clunk(afid)
 	}
-	return cl.err
+	return nil
 }
 
 // Done returns a channel that is closed when the connection has ended.
