@@ -49,10 +49,14 @@ type storedGrant struct {
 
 // load reads the file, if there is one, and locks it, if there is a folder.
 func (f *file) load(wait time.Duration) (*state, error) {
-	if _, err := os.Stat(filepath.Dir(f.path)); errors.Is(err, os.ErrNotExist) {
+	err := privateFolder(filepath.Dir(f.path))
+	if errors.Is(err, os.ErrNotExist) {
 		return &state{}, nil
 	}
-	if err := f.take(wait); err != nil {
+	if err == nil {
+		err = f.take(wait)
+	}
+	if err != nil {
 		return nil, err
 	}
 	text, err := readPrivate(f.path)
@@ -96,6 +100,20 @@ func (f *file) close() error {
 	err := f.lock.Close()
 	f.lock = nil
 	return err
+}
+
+// privateFolder refuses a folder in which others could put an older file in the
+// place of ours, and with it what was revoked since.
+func privateFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() || int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%s is no folder of this user's own, or others may write to it", dir)
+	}
+	return nil
 }
 
 // readPrivate reads a file that nobody else can read or change.
@@ -213,7 +231,11 @@ func (f *file) prepare() error {
 	if f.lock != nil {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+	dir := filepath.Dir(f.path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := privateFolder(dir); err != nil {
 		return err
 	}
 	if err := f.take(lockWait); err != nil {

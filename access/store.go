@@ -2,6 +2,7 @@ package access
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -163,6 +164,9 @@ func (s *Store) endToken(id string) {
 	}
 }
 
+// errClosed is what a change gets that would not be kept.
+var errClosed = errors.New("the server is ending")
+
 // A draft is a state that is being made of another.
 type draft struct {
 	state
@@ -184,6 +188,9 @@ func (s *Store) change(must bool, f func(*draft) error) error {
 func (s *Store) changeAlone(must bool, f func(*draft) error) (ended []string, watchers []func([]string), err error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if s.closed && !must {
+		return nil, nil, errClosed
+	}
 	was := s.state.Load()
 	// Without the monotonic clock, which stands still while the machine sleeps.
 	d := &draft{state: *was, now: time.Now().Round(0).UTC()}

@@ -154,6 +154,8 @@ type Peer struct {
 	Rights tree.Rights // of every caller on the connection; nil: no bounds
 	Grants []string    // IDs of the grants that Rights come of, for ConnInfo
 
+	Ref any // whatever whoever serves the connection knows the peer by, for Login
+
 	// LoginNeeded says that the peer is nobody until Login has let it in. Until
 	// then it can say a token and no more.
 	LoginNeeded bool

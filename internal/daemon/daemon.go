@@ -30,6 +30,7 @@ import (
 	"syscall"
 	"time"
 
+	"hubfs/access"
 	"hubfs/hub"
 	"hubfs/hubfs"
 	"hubfs/internal/metrics"
@@ -62,6 +63,10 @@ type Config struct {
 
 	Metrics string // HOST:PORT of the loopback for Prometheus; "": none
 	State   string // folder of spooled hubs; "": that of the NAME; NoState: none
+
+	// Access is the file of who may do what; "": that of the NAME; NoAccess: none,
+	// in memory alone.
+	Access string
 
 	Log   *slog.Logger
 	Trace bool        // log every message
@@ -111,8 +116,10 @@ func ownUser() string {
 type server struct {
 	cfg Config
 	log *slog.Logger
-	fs  *hubfs.FS
 	p9  *p9.Server
+
+	access *access.Store // set by begin, as is fs
+	fs     *hubfs.FS
 
 	listeners []net.Listener
 	accepting sync.WaitGroup // one for each listener
@@ -159,6 +166,9 @@ func Run(ctx context.Context, c Config) error {
 	stopMetrics()
 	hangup()
 	s.serving.Wait()
+	if err := s.access.Close(); err != nil {
+		s.log.Warn("close the grants", "err", err)
+	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	go func() { // ends with grace
@@ -176,9 +186,7 @@ func Run(ctx context.Context, c Config) error {
 // begin makes a server that listens and has its tree, or nothing. Who comes
 // from now on waits to be accepted.
 func begin(ctx context.Context, c Config) (s *server, stopMetrics func(), err error) {
-	if s, err = newServer(c); err != nil {
-		return nil, nil, err
-	}
+	s = newServer(c)
 	if err := s.listen(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -186,31 +194,44 @@ func begin(ctx context.Context, c Config) (s *server, stopMetrics func(), err er
 	// writing still.
 	before, cancel := context.WithTimeout(ctx, takeover)
 	defer cancel()
+	if err := s.makeTree(); err != nil {
+		s.closeListeners()
+		return nil, nil, err
+	}
 	err = s.fs.Restore(before)
 	if err == nil {
 		stopMetrics, err = s.serveMetrics(ctx)
 	}
 	if err != nil {
 		s.closeListeners()
-		return nil, nil, errors.Join(err, s.fs.Shutdown(ctx))
+		return nil, nil, errors.Join(err, s.fs.Shutdown(ctx), s.access.Close())
 	}
 	return s, stopMetrics, nil
 }
 
-func newServer(c Config) (*server, error) {
+func newServer(c Config) *server {
 	s := &server{cfg: c, log: c.Log, p9: &p9.Server{Log: c.Log}}
 	if c.Trace {
 		s.p9.Trace = c.Log
 	}
-	t, err := c.tree()
+	return s
+}
+
+// makeTree makes what is served, for those who may see it.
+func (s *server) makeTree() error {
+	t, err := s.cfg.tree()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	if err := s.openAccess(); err != nil {
+		return err
+	}
+	t.Access = s.access
 	t.Conns = s.connInfo
 	s.fs = hubfs.New(t)
 	s.p9.Root = s.fs.Root()
 	s.p9.Changed = func(c p9.ConnInfo, served bool) { s.fs.Conn(hubfs.ConnInfo(c), served) }
-	return s, nil
+	return nil
 }
 
 // connInfo describes the connections for /status.
@@ -283,8 +304,7 @@ func (s *server) serve(ctx context.Context, c net.Conn) {
 		s.log.Warn("connection refused", "addr", c.RemoteAddr().String(), "err", err)
 		return
 	}
-	err = s.p9.ServeConn(ctx, c, p9.Peer{User: p.User, Addr: p.Addr, Admin: p.Admin})
-	if err != nil {
+	if err := s.servePeer(ctx, c, p); err != nil {
 		s.log.Info("connection ended", "user", p.User, "addr", p.Addr, "err", err)
 	}
 }

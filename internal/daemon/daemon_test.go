@@ -35,6 +35,7 @@ func inPrivate(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	t.Setenv("XDG_RUNTIME_DIR", dir)
+	t.Setenv("XDG_CONFIG_HOME", dir)
 }
 
 func address(t *testing.T, s string) transport.Addr {
