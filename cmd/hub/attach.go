@@ -10,6 +10,7 @@ import (
 
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/cmd/hub/internal/session"
+	"hubfs/transport"
 )
 
 type attachOptions struct {
@@ -49,9 +50,14 @@ func (o *attachOptions) flags(cmd *cobra.Command) {
 
 func (a *app) attachCmd(o *attachOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "attach [-r] [-x] NAME",
+		Use:   "attach [-r] [-x] NAME|LINK|-",
 		Short: "attach to a shell that there is",
 		Long: `Attach to a shell that there is; hub NAME starts it if need be.
+
+A LINK, which hub invite and hub share print, leads to a shell of somebody else:
+its first use makes this user's key known there, and later uses need only
+hub://HOST:PORT/NAME. With - the link is read from standard input, where it is
+seen neither in a list of processes nor in a shell's history.
 
 Every key goes to the shell but the prefix key, Ctrl-\ unless -e says otherwise,
 and the key behind it: d detaches, ? lists the others. In front of a shell on
@@ -61,10 +67,10 @@ then an end of file for the shell's program, and Ctrl-C interrupts it. Where
 standard input is no terminal, its end detaches.
 
 When the shell ends, hub leaves with its exit status; when we detach, with 0.`,
-		Args:              a.exactly(1, "the NAME of a shell"),
+		Args:              a.exactly(1, "the NAME of a shell, a link, or - for a link on standard input"),
 		ValidArgsFunction: a.completeShells,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.attach(cmd.Context(), args[0], *o, false)
+			return a.attachTo(cmd.Context(), args[0], *o)
 		},
 	}
 	o.escape(cmd)
@@ -72,6 +78,22 @@ When the shell ends, hub leaves with its exit status; when we detach, with 0.`,
 	cmd.Flags().BoolVarP(&o.readOnly, "read-only", "r", false, "only watch")
 	cmd.Flags().BoolVarP(&o.alone, "exclusive", "x", false, "detach the others first")
 	return cmd
+}
+
+// attachTo is attach to a shell that there is, which is named, or to which a
+// link leads.
+func (a *app) attachTo(ctx context.Context, to string, o attachOptions) (err error) {
+	if to == "-" {
+		if to, err = a.readLink(); err != nil {
+			return err
+		}
+	}
+	if transport.IsLink(to) {
+		if to, err = a.follow(to); err != nil {
+			return err
+		}
+	}
+	return a.attach(ctx, to, o, false)
 }
 
 // attach is a session in the shell called name, which is started if need be
@@ -132,7 +154,7 @@ func (a *app) open(ctx context.Context, start bool) (srv *server.Server, t sessi
 	connected, opened := make(chan struct{}), make(chan struct{})
 	go func() { // ends when we are connected, or cannot be
 		defer close(opened)
-		t, release = session.Stdio()
+		t, release = session.On(a.terminal)
 		for {
 			select {
 			case sig := <-t.Signals:

@@ -32,7 +32,7 @@ type carrier struct {
 
 // carry carries FROM into TO on another server until FROM has ended.
 func (a *app) carry(ctx context.Context, p server.PipeSpec, to string, retry time.Duration) error {
-	addr, err := transport.Parse(to)
+	link, err := parseServer(to)
 	if err != nil {
 		return &usageError{err: err, hint: "--to says which server"}
 	}
@@ -41,7 +41,7 @@ func (a *app) carry(ctx context.Context, p server.PipeSpec, to string, retry tim
 	c := &carrier{
 		app: a, pipe: p, retry: retry,
 		from: func(ctx context.Context) (*server.Server, error) { return a.connect(ctx, false) },
-		to:   func(ctx context.Context, start bool) (*server.Server, error) { return connectTo(ctx, addr, start) },
+		to:   func(ctx context.Context, start bool) (*server.Server, error) { return connectTo(ctx, link, start) },
 	}
 	return cause(ctx, c.run(ctx))
 }

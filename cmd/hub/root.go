@@ -32,7 +32,8 @@ In a session
   Ctrl-\ Ctrl-\       sends Ctrl-\
 
 Shells
-  attach [-r] [-x] NAME     attach; -r only watches, -x detaches the others
+  attach [-r] [-x] NAME     attach; -r only watches, -x detaches the others;
+                            for NAME also a link, or - for one on stdin
   new [-d DIR] [-e K=V]... [--size RxC] [--pipe] NAME [-- CMD ARG...]
                             start a shell, do not attach
   ls [--json | --graph]     list shells, hubs and pipes, or draw them
@@ -42,6 +43,12 @@ Shells
   kill NAME                 end it
   wait NAME                 wait for its end; leave with its exit status
   rm NAME                   remove an ended shell's files, or a hub
+
+Others
+  invite [--view] [--for TIME] [--uses N] [--ask] [--listen ADDR] NAME
+                            a link to a shell or hub of the server
+  invite --list | --revoke ID
+                            who may come; end that, and cut them
 
 Hubs
   tee [-q BYTES] [--spool] [--fear] [--wait] NAME [-- CMD ARG...]
@@ -77,6 +84,7 @@ interrupted. See hub(1).
 // An app is what the commands share.
 type app struct {
 	serverFlag     string
+	terminal       *os.File // of a session; nil: standard input
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
@@ -126,6 +134,9 @@ func (a *app) root() *cobra.Command {
 			if len(args) == 1 {
 				name = args[0]
 			}
+			if transport.IsLink(name) {
+				return a.attachTo(cmd.Context(), name, o)
+			}
 			return a.attach(cmd.Context(), name, o, true)
 		},
 	}
@@ -146,7 +157,7 @@ func (a *app) root() *cobra.Command {
 	o.flags(root)
 	root.AddCommand(
 		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
-		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.versionCmd(),
+		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.inviteCmd(), a.versionCmd(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // -- CMD ARG... ends the line
@@ -223,8 +234,8 @@ func (a *app) atMost(n int) cobra.PositionalArgs {
 	}
 }
 
-// addr is the server that the commands are about.
-func (a *app) addr() (transport.Addr, error) {
+// where is the server that the commands are about, and what lets us in.
+func (a *app) where() (transport.Link, error) {
 	s := a.serverFlag
 	if s == "" {
 		s = os.Getenv("HUB_SERVER")
@@ -232,29 +243,35 @@ func (a *app) addr() (transport.Addr, error) {
 	if s == "" {
 		s = "default"
 	}
-	addr, err := transport.Parse(s)
+	l, err := parseServer(s)
 	if err != nil {
-		return addr, &usageError{err: err, hint: "-s and $HUB_SERVER say which server"}
+		return l, &usageError{err: err, hint: "-s and $HUB_SERVER say which server"}
 	}
-	return addr, nil
+	return l, nil
+}
+
+// addr is where alone.
+func (a *app) addr() (transport.Addr, error) {
+	l, err := a.where()
+	return l.Addr, err
 }
 
 // connect connects to the server. If start is set, one that is this user's
 // own is started when it does not run.
 func (a *app) connect(ctx context.Context, start bool) (*server.Server, error) {
-	addr, err := a.addr()
+	l, err := a.where()
 	if err != nil {
 		return nil, err
 	}
-	return connectTo(ctx, addr, start)
+	return connectTo(ctx, l, start)
 }
 
-func connectTo(ctx context.Context, addr transport.Addr, start bool) (*server.Server, error) {
-	var args []string
+func connectTo(ctx context.Context, l transport.Link, start bool) (*server.Server, error) {
+	o := server.Options{Token: l.Token}
 	if start {
-		args = []string{"serve", "-s", addr.String()}
+		o.Start = []string{"serve", "-s", l.Addr.String()}
 	}
-	return server.Connect(ctx, addr, args)
+	return server.Connect(ctx, l.Addr, o)
 }
 
 // connectAgain is connect for those whose server was lost. If it is this user's

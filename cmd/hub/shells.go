@@ -37,7 +37,7 @@ func (a *app) newCmd() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), true, func(ctx context.Context, srv *server.Server) error {
-				term, release := session.Stdio()
+				term, release := session.On(nil)
 				release()
 				spec := a.spec(srv, term)
 				spec.Env = append(spec.Env, env...)

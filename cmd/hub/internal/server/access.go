@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
 
 	"hubfs/client"
+	"hubfs/transport"
 )
 
 // An Invitation says who may come, to what, and for how long.
@@ -157,6 +159,38 @@ func parseGrants(text string) ([]Grant, error) {
 		grants = append(grants, g)
 	}
 	return grants, nil
+}
+
+// Listeners returns where the server listens for TLS, as far as it tells us,
+// those first that others than this machine can reach.
+func (s *Server) Listeners(ctx context.Context) ([]transport.Addr, error) {
+	data, err := s.ReadFile(ctx, "/status")
+	if err != nil {
+		return nil, fmt.Errorf("read /status: %w", err)
+	}
+	return parseListeners(string(data)), nil
+}
+
+// parseListeners reads the lines listen ADDR of /status.
+func parseListeners(text string) []transport.Addr {
+	var near, far []transport.Addr
+	for line := range strings.Lines(text) {
+		f := splitFields(strings.TrimSuffix(line, "\n"))
+		if len(f) < 2 || f[0] != "listen" {
+			continue
+		}
+		a, err := transport.Parse(f[1])
+		if err != nil || a.Network != "tls" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(a.Address)
+		if ip := net.ParseIP(host); err == nil && (host == "localhost" || ip != nil && ip.IsLoopback()) {
+			near = append(near, a)
+		} else {
+			far = append(far, a)
+		}
+	}
+	return append(far, near...)
 }
 
 // A Client is one attachment to a shell.

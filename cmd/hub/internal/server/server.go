@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"hubfs/client"
@@ -37,34 +38,99 @@ type Server struct {
 	Addr transport.Addr
 }
 
-// Connect connects to the server at a. A local one that does not run is
-// started if start says how: with the arguments that make this program that
-// server.
-func Connect(ctx context.Context, a transport.Addr, start []string) (*Server, error) {
+// Options say how to connect.
+type Options struct {
+	// Start starts a local server that does not run: the arguments that make
+	// this program that server. nil: it is an error.
+	Start []string
+
+	// Token is the secret of a link, "" if we have none. A tls server gives the
+	// role to our key for it, and is one that we know from then on.
+	Token string
+
+	// Batch says that nobody is there who could be asked for a password.
+	Batch bool
+}
+
+// Connect connects to the server at a.
+func Connect(ctx context.Context, a transport.Addr, o Options) (*Server, error) {
+	var known Known
+	var key *transport.Key
+	if a.Network == "tls" {
+		var err error
+		if a, known, key, err = identify(a); err != nil {
+			return nil, err
+		}
+	}
 	// A server that is about to end when we come takes the connection and
 	// drops it. Then the name is free, and the second try starts another.
 	const tries = 3
 	for n := 1; ; n++ {
-		c, err := dial(ctx, a, start)
+		c, err := o.dial(ctx, a, key)
 		if err != nil {
-			return nil, connectError(a, start, err)
+			return nil, connectError(a, o.Start, err)
 		}
-		conn, err := client.New(ctx, c, client.Options{Ordered: true, Uname: userName()})
+		conn, err := client.New(ctx, c, client.Options{Ordered: true, Uname: userName(), Token: o.Token})
 		if err == nil {
-			return &Server{conn, a}, nil
+			srv := &Server{conn, a}
+			if o.Token != "" && a.Network == "tls" {
+				if err := known.Remember(ctx, a.Address, a.Pin); err != nil {
+					srv.Close()
+					return nil, err
+				}
+			}
+			return srv, nil
 		}
 		c.Close()
-		if n == tries || start == nil || ctx.Err() != nil || !hungUp(err) {
+		switch {
+		case errors.Is(err, client.ErrPermission):
+			return nil, tokenError(a, o.Token, err)
+		case n == tries || o.Start == nil || ctx.Err() != nil || !hungUp(err):
 			return nil, &Error{Text: fmt.Sprintf("server %s does not answer: %v", a, err), Err: errors.Join(ErrUnreachable, err)}
 		}
 	}
 }
 
-func dial(ctx context.Context, a transport.Addr, start []string) (net.Conn, error) {
-	if start == nil {
-		return transport.Dial(ctx, a)
+// identify says by which key the server at a is known, and by which we are.
+func identify(a transport.Addr) (transport.Addr, Known, *transport.Key, error) {
+	known, err := KnownServers()
+	if err != nil {
+		return a, known, nil, err
 	}
-	return daemon.Dial(ctx, a, start)
+	if a, err = known.pinned(a); err != nil {
+		return a, known, nil, err
+	}
+	dir, err := transport.KeyDir()
+	if err != nil {
+		return a, known, nil, err
+	}
+	key, err := transport.LoadKey(filepath.Join(dir, "client.pem"))
+	return a, known, key, err
+}
+
+func (o Options) dial(ctx context.Context, a transport.Addr, key *transport.Key) (net.Conn, error) {
+	if o.Start == nil {
+		return transport.Dialer{Key: key, Batch: o.Batch}.Dial(ctx, a)
+	}
+	return daemon.Dial(ctx, a, o.Start)
+}
+
+// tokenError is what it means that a server does not let us in.
+func tokenError(a transport.Addr, token string, err error) error {
+	e := &Error{Text: fmt.Sprintf("server %s: %s", a, refusedText(err)), Err: errors.Join(ErrUnreachable, err)}
+	if token != "" {
+		e.Hint = "a link works once, unless it was made for more, and until it ends: ask for another"
+	} else if a.Network == "tls" {
+		e.Hint = "a link from its owner's hub invite lets you in"
+	}
+	return e
+}
+
+func refusedText(err error) string {
+	if e := (*client.Error)(nil); errors.As(err, &e) {
+		return e.Text
+	}
+	return err.Error()
 }
 
 func hungUp(err error) bool {
@@ -72,7 +138,7 @@ func hungUp(err error) bool {
 }
 
 func connectError(a transport.Addr, start []string, err error) error {
-	e := &Error{Text: err.Error(), Err: errors.Join(ErrUnreachable, err)}
+	e := &Error{Text: err.Error(), Hint: transport.Hint(err), Err: errors.Join(ErrUnreachable, err)}
 	switch {
 	case !errors.Is(err, transport.ErrNotRunning):
 	case !a.Local():

@@ -29,22 +29,25 @@ type Terminal struct {
 	Signals <-chan os.Signal
 }
 
-// Stdio is the terminal that this process was started on. stop gives back the
-// signals.
-func Stdio() (t Terminal, stop func()) {
+// On is the terminal that a file is, or standard input if that is nil, with
+// standard output and standard error. stop gives back the signals.
+func On(in *os.File) (t Terminal, stop func()) {
+	if in == nil {
+		in = os.Stdin
+	}
 	// A signal that comes while another is being handled is not lost, but two
 	// of a kind are one: only the last size of a terminal matters.
 	signals := make(chan os.Signal, 8)
 	// SIGPIPE on standard output would end us before the terminal is put back.
 	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP,
 		syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTSTP, syscall.SIGCONT)
-	t = Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Name: os.Getenv("TERM"), Signals: signals}
+	t = Terminal{In: in, Out: os.Stdout, Err: os.Stderr, Name: os.Getenv("TERM"), Signals: signals}
 	stop = func() { signal.Stop(signals) }
-	fd := int(os.Stdin.Fd())
+	fd := int(in.Fd())
 	if term.IsTerminal(fd) {
 		if tty, closeTTY, ok := openTerminal(fd); ok {
 			t.In, t.polled = tty, true
-			if sameFile(os.Stdin, os.Stdout) {
+			if sameFile(in, os.Stdout) {
 				t.Out = tty
 			}
 			stop = func() { signal.Stop(signals); closeTTY() }
