@@ -31,6 +31,9 @@ var layers = map[string][]string{
 	// Who may do what. One process has the file in which that is kept.
 	"access": {"tree", "internal/flock"},
 
+	// The second direction of a connection that carries 9P both ways.
+	"internal/both": {"internal/wire"},
+
 	// A Store in a folder.
 	"hub/filestore": {"hub"},
 
@@ -38,8 +41,8 @@ var layers = map[string][]string{
 	"hub/storetest": {"hub"},
 
 	// Parts never import one another.
-	"p9":       {"tree", "internal/wire", "internal/fdio"},
-	"client":   {"internal/wire", "internal/fdio"},
+	"p9":       {"tree", "internal/wire", "internal/fdio", "internal/both"},
+	"client":   {"internal/wire", "internal/fdio", "internal/both"},
 	"shellctl": {"pipes", "internal/fdio"},
 
 	// A pipe between two streams, through a program or not: it knows no hub.

@@ -28,6 +28,10 @@
 // end, for half a one would be the end of the connection: against a server
 // that has stopped reading, only Close helps.
 //
+// Where a connection goes both ways (Options.Serve), neither direction waits for
+// the other, but for the line that they share: what the server asks is kept, up
+// to 16 MiB, until it is read, and more than that ends the connection.
+//
 // A request that is given up is flushed (flush(5)). A read returns at once, or
 // with its bytes if they have begun to come; if the server had taken bytes from
 // a stream for it, they are kept, and the next read of the File returns them. A write waits until the server has said how
@@ -48,6 +52,8 @@
 package client
 
 import (
+	"context"
+	"io"
 	"time"
 
 	"hubfs/internal/wire"
@@ -92,4 +98,14 @@ type Options struct {
 	// that, the connection is lost. So a connection of which the other end is
 	// gone without a word is found within three times as long. 0: never.
 	Keepalive time.Duration
+
+	// Serve answers what the server asks over the same connection: a server of 9P
+	// that serves rwc, which is closed when Serve returns. It is called in a
+	// goroutine of its own, once, if the server knows of connections that go both
+	// ways, as hubfs does (wire.VersionBoth); see Conn.Both. When ctx is done, or
+	// rwc fails, it has to return: Conn.Close waits for it, so that it must not
+	// call that itself. If it returns and the server had asked something, the
+	// connection ends, for the server would wait for ever. nil: the connection
+	// goes one way.
+	Serve func(ctx context.Context, rwc io.ReadWriteCloser)
 }

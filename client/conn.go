@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 
+	"hubfs/internal/both"
 	"hubfs/internal/fdio"
 	"hubfs/internal/wire"
 )
@@ -20,6 +21,8 @@ type Conn struct {
 	msize   uint32        // largest message either side may send
 	root    uint32        // the fid of the attach
 	done    chan struct{} // closed when the connection has ended
+	back    *both.Way     // the direction in which the server asks; nil: there is none
+	cancel  func()        // ends the context of Options.Serve; nil with back
 	pool    sync.Pool     // of *call
 	pulse   *pulse        // nil: nobody feels it
 
@@ -31,7 +34,7 @@ type Conn struct {
 	bufs net.Buffers // guarded by turn: the part of vec not yet written
 
 	frames frames         // the receiving goroutine's alone
-	work   sync.WaitGroup // the receiving goroutine, that of the pulse, and those that tidy up
+	work   sync.WaitGroup // the receiving goroutine, that of the pulse, Options.Serve, and those that tidy up
 
 	mu    sync.Mutex
 	err   error  // guarded by mu: why the connection ended; nil while it lives
@@ -64,9 +67,13 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 		c.pulse = new(pulse)
 		c.frames.r = listener{c.frames.r, c.pulse}
 	}
-	if err := c.version(ctx, o.Msize); err != nil {
+	goesBoth, err := c.version(ctx, o)
+	if err != nil {
 		rwc.Close()
 		return nil, fmt.Errorf("agree on a version: %w", err)
+	}
+	if goesBoth {
+		c.serve(o)
 	}
 	c.work.Go(c.receive) // until the connection ends; Close waits for it
 	if err := c.attach(ctx, o); err != nil {
@@ -80,40 +87,45 @@ func New(ctx context.Context, rwc io.ReadWriteCloser, o Options) (*Conn, error) 
 }
 
 // version agrees on the protocol. Nothing else may be said meanwhile
-// (version(5)), so it reads the answer itself.
-func (c *Conn) version(ctx context.Context, msize uint32) error {
+// (version(5)), so it reads the answer itself. It reports whether the connection
+// goes both ways.
+func (c *Conn) version(ctx context.Context, o Options) (goesBoth bool, err error) {
 	stop := context.AfterFunc(ctx, func() { c.rwc.Close() })
 	defer stop()
-	m := wire.Msg{Type: wire.Tversion, Tag: wire.NoTag, Msize: msize, Version: wire.Version}
+	m := wire.Msg{Type: wire.Tversion, Tag: wire.NoTag, Msize: o.Msize, Version: wire.Version}
+	if o.Serve != nil {
+		m.Version = wire.VersionBoth
+	}
+	offer := m.Version
 	b, err := wire.Append(nil, &m)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if _, err = c.rwc.Write(b); err == nil {
-		b, _, err = c.frames.next(msize)
+		b, _, err = c.frames.next(o.Msize)
 	}
 	if ctx.Err() != nil {
-		return ctx.Err() // which is why rwc failed
+		return false, ctx.Err() // which is why rwc failed
 	}
 	if err != nil {
-		return lost(err)
+		return false, lost(err)
 	}
 	var d wire.Decoder
 	if err := d.Decode(b, &m); err != nil {
-		return broken("%w", err)
+		return false, broken("%w", err)
 	}
 	switch {
 	case m.Type == wire.Rerror:
-		return &Error{m.Ename}
+		return false, &Error{m.Ename}
 	case m.Type != wire.Rversion:
-		return broken("%v in answer to Tversion", m.Type)
-	case m.Version != wire.Version:
-		return fmt.Errorf("the server speaks %q, not %s", m.Version, wire.Version)
-	case m.Msize < wire.MinMsize || m.Msize > msize:
-		return broken("message size %d in answer to %d", m.Msize, msize)
+		return false, broken("%v in answer to Tversion", m.Type)
+	case m.Version != wire.Version && m.Version != offer:
+		return false, fmt.Errorf("the server speaks %q, not %s", m.Version, wire.Version)
+	case m.Msize < wire.MinMsize || m.Msize > o.Msize:
+		return false, broken("message size %d in answer to %d", m.Msize, o.Msize)
 	}
 	c.msize = m.Msize
-	return nil
+	return m.Version == wire.VersionBoth, nil
 }
 
 func (c *Conn) attach(ctx context.Context, o Options) error {
@@ -139,6 +151,9 @@ func (c *Conn) attach(ctx context.Context, o Options) error {
 	}
 	return nil
 }
+
+// Both reports whether the server may ask, too, and Options.Serve answers.
+func (c *Conn) Both() bool { return c.back != nil }
 
 // Done returns a channel that is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.done }
@@ -182,6 +197,10 @@ func (c *Conn) fail(err error) {
 
 	close(c.done)
 	c.rwc.Close()
+	if c.back != nil {
+		c.cancel()
+		c.back.End()
+	}
 	for _, cl := range waiting {
 		cl.finish(err)
 	}

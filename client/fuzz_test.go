@@ -16,7 +16,7 @@ import (
 
 // FuzzServer lets the fuzzer be the server. Each byte of the input says what
 // becomes of one request: a true answer, none, an error, a lie, an answer to
-// something else, bytes of the input, the end. Whatever it does the client
+// something else, a request, bytes of the input, the end. Whatever it does the client
 // neither panics nor hangs, returns no more than was asked for, and leaves no
 // goroutine behind, of which synctest makes sure.
 func FuzzServer(f *testing.F) {
@@ -29,6 +29,7 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x00\x04\x07\x75\xff\xff\xff\xff"))
 	f.Add([]byte("\x00\x00\x00\x00\x05\x07"))
 	f.Add([]byte("\x00\x00\x00\x00\x06\x07\x00\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\x00\x00\x08\x09\xff\x08\x00\x00\x08\x02\x01")) // asks, too
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > 200 {
 			return
@@ -36,16 +37,20 @@ func FuzzServer(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			ours, theirs := net.Pipe()
 			go (&liar{conn: theirs, in: in}).serve() // until the connection ends
-			use(t, ours, len(in)%4 > 0)
+			use(t, ours, len(in)%4 > 0, len(in)%3 > 0)
 		})
 	})
 }
 
 // use does with a server what there is to do, for a time.
-func use(t *testing.T, conn net.Conn, ordered bool) {
+func use(t *testing.T, conn net.Conn, ordered, serves bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := client.New(ctx, conn, client.Options{Msize: 8192, Ordered: ordered})
+	o := client.Options{Msize: 8192, Ordered: ordered}
+	if serves {
+		o.Serve = serveNothing
+	}
+	c, err := client.New(ctx, conn, o)
 	if err != nil {
 		return
 	}
@@ -111,6 +116,25 @@ func use(t *testing.T, conn net.Conn, ordered bool) {
 	}
 }
 
+// serveNothing answers what the server asks with an error, if it is a message.
+func serveNothing(ctx context.Context, rwc io.ReadWriteCloser) {
+	s := script{conn: wayConn{rwc: rwc}}
+	for {
+		b := s.frame()
+		var m wire.Msg
+		if b == nil || s.d.Decode(b, &m) != nil {
+			return
+		}
+		r, err := wire.Append(nil, &wire.Msg{Type: wire.Rerror, Tag: m.Tag, Ename: "no"})
+		if err != nil {
+			return
+		}
+		if _, err := rwc.Write(r); err != nil {
+			return
+		}
+	}
+}
+
 // A liar serves as its input says.
 type liar struct {
 	conn net.Conn
@@ -132,6 +156,9 @@ func (l *liar) serve() {
 		if l.d.Decode(b, &m) != nil {
 			panic("the client has sent what is no message")
 		}
+		if m.Type.IsR() {
+			continue // of Serve
+		}
 		if !l.answer(&m) {
 			return
 		}
@@ -150,7 +177,7 @@ func (l *liar) byte() byte {
 
 // answer does with a request what the next byte says.
 func (l *liar) answer(m *wire.Msg) bool {
-	switch l.byte() % 9 {
+	switch l.byte() % 10 {
 	case 0: // the truth
 		r := truth(m)
 		if m.Type == wire.Tread && l.data != "" {
@@ -183,6 +210,11 @@ func (l *liar) answer(m *wire.Msg) bool {
 		return l.raw(b)
 	case 7: // the answer before, again, and then the truth
 		return l.send(truth(&l.last)) && l.send(truth(m))
+	case 8: // a request of its own, and then the truth
+		if m.Type != wire.Tversion && !l.send(wire.Msg{Type: wire.Tversion + 2*wire.Type(l.byte()%14), Tag: m.Tag, Data: make([]byte, 20*int(l.byte()))}) {
+			return false
+		}
+		return l.send(truth(m))
 	default:
 		return false
 	}

@@ -15,6 +15,7 @@ type frames struct {
 	r    io.Reader
 	buf  []byte
 	have []byte // read and not yet given out: a part of buf
+	both bool   // requests come, too
 }
 
 // readAhead is how much is read ahead. An Rread that is longer is read to
@@ -26,7 +27,8 @@ const readAhead = 4 << 10
 const readPast = 512
 
 // next returns the next message, which is valid until the call after; of a
-// long Rread only the header, and then read has to be called for the rest.
+// long Rread, or request, only the header, and then read has to be called for the
+// rest.
 // What a message says of its size is judged before memory is taken for it.
 func (f *frames) next(msize uint32) (frame []byte, long bool, err error) {
 	if err := f.fill(4); err != nil {
@@ -39,8 +41,12 @@ func (f *frames) next(msize uint32) (frame []byte, long bool, err error) {
 	if err := f.fill(wire.HeaderSize); err != nil {
 		return nil, false, err
 	}
-	if wire.Type(f.have[4]) == wire.Rread && size > readAhead {
+	switch {
+	case size <= readAhead:
+	case wire.Type(f.have[4]) == wire.Rread:
 		size, long = wire.RreadHeaderSize, true
+	case f.both && isRequest(f.have):
+		size, long = wire.HeaderSize, true
 	}
 	if err := f.fill(size); err != nil {
 		return nil, false, err
@@ -92,6 +98,8 @@ func (c *Conn) receive() {
 		frame, long, err := c.frames.next(c.msize)
 		switch {
 		case err != nil:
+		case c.back != nil && isRequest(frame):
+			err = c.asked(frame, long)
 		case long:
 			err = c.deliverLong(frame)
 		default:

@@ -2,6 +2,7 @@ package p9
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -87,6 +88,49 @@ func newSource() (*mem, *Server) {
 	m := newMem()
 	m.fn("source", func() tree.Handle { return &source{m, make([]byte, 1<<20)} })
 	return m, &Server{Root: m.root}
+}
+
+// BenchmarkBothWays does one Tread after the other over a connection that goes
+// one way, over one that may go both ways (agreed) and over one on which the
+// server waits for an answer meanwhile (asking): that the first two are alike is
+// what is to be seen.
+func BenchmarkBothWays(b *testing.B) {
+	for _, size := range []int{1, 64 << 10} {
+		for _, way := range []string{"one", "agreed", "asking"} {
+			b.Run(fmt.Sprintf("%s/%d", way, size), func(b *testing.B) {
+				_, s := newSource()
+				version := wire.Version
+				if way != "one" {
+					version = wire.VersionBoth
+					s.Back = func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+						if way == "asking" {
+							rwc.Write(encode(b, tread(1, 1, 1)))
+							rwc.Read(make([]byte, 1)) // until the hang-up
+						}
+					}
+				}
+				near, far := socketPair(b)
+				c := &bench{Conn: near, done: make(chan struct{}), buf: make([]byte, 2<<20)}
+				go func() { // until the hang-up
+					s.ServeConn(b.Context(), far, Peer{})
+					close(c.done)
+				}()
+				c.rpc(b, wire.Msg{Type: wire.Tversion, Tag: wire.NoTag, Msize: wire.MaxMsize, Version: version})
+				c.rpc(b, wire.Msg{Type: wire.Tattach, Tag: 1, Fid: 0, Afid: wire.NoFid})
+				if way == "asking" && c.reply(b) != wire.Tread {
+					b.Fatal("the server does not ask")
+				}
+				c.open(b, 1, "source", tree.OpenRead)
+				req := encode(b, tread(1, 1, uint32(size)))
+				b.ReportAllocs()
+				for b.Loop() {
+					c.Write(req)
+					c.reply(b)
+				}
+				c.close()
+			})
+		}
+	}
 }
 
 // BenchmarkTread and BenchmarkTwrite do one request after the other over a

@@ -16,7 +16,7 @@ import (
 // a synctest bubble it knows when the server has nothing more to say.
 type client struct {
 	t    testing.TB
-	conn net.Conn
+	conn io.ReadWriteCloser
 	done chan error // what ServeConn returned
 
 	mu      sync.Mutex

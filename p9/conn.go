@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"hubfs/internal/both"
 	"hubfs/internal/wire"
 	"hubfs/tree"
 )
@@ -29,7 +30,8 @@ var (
 // A conn is one connection. Its reader goroutine, the one that called serve,
 // owns all that is not said to be guarded.
 type conn struct {
-	srv   *Server // immutable, as are the next five
+	srv   *Server         // immutable, as are the next six
+	ctx   context.Context // of ServeConn; what the Back of this connection gets is made of it
 	id    uint64
 	peer  Peer
 	lim   Limits
@@ -43,6 +45,8 @@ type conn struct {
 	req       wire.Msg
 	fids      map[uint32]*fid
 	versioned bool
+	back      back
+	asking    sync.WaitGroup // the goroutines of Server.Back
 
 	hello *time.Timer // ends a connection that does not speak; nil: none
 
@@ -64,6 +68,7 @@ type conn struct {
 	closing int             // guarded by mu; fids retired and not closed
 	closed  chan struct{}   // guarded by mu; closed when closing reaches 0, if the reader waits
 	logins  []login         // guarded by mu; the tokens that were good
+	asks    *both.Way       // guarded by mu; the direction in which we ask; nil: none
 	stopped bool            // guarded by mu; quit is closed
 	err     error           // guarded by mu; why it was killed
 	killed  bool            // guarded by mu
@@ -83,6 +88,7 @@ func (c *conn) serve() error {
 	}
 	c.mu.Unlock()
 	c.end(err)
+	c.asking.Wait()
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,9 +114,12 @@ func (c *conn) readRequests() (err error) {
 		if err != nil {
 			return err
 		}
-		if f.large {
+		switch {
+		case c.in.both && f.b[4]%2 == 1:
+			err = c.replyCame(f)
+		case f.large:
 			err = c.largeWrite(f.b)
-		} else {
+		default:
 			err = c.message(f.b)
 		}
 		if err != nil {
@@ -122,21 +131,22 @@ func (c *conn) readRequests() (err error) {
 // waitRoom waits until the peer has taken enough of its replies. It returns
 // false if the connection is to end.
 func (c *conn) waitRoom() bool {
-	c.mu.Lock()
-	if c.stopped || !c.out.fullLocked(c.lim.Replies) {
-		defer c.mu.Unlock()
-		return !c.stopped
+	for {
+		c.mu.Lock()
+		stopped, full := c.stopped, c.out.fullLocked(c.lim.Replies)
+		if stopped || !full {
+			c.mu.Unlock()
+			return !stopped
+		}
+		room := c.out.roomLocked()
+		c.mu.Unlock()
+		c.kick()
+		select {
+		case <-room:
+		case <-c.quit:
+			return false
+		}
 	}
-	room := make(chan struct{})
-	c.out.room = room
-	c.mu.Unlock()
-	c.kick()
-	select {
-	case <-room:
-	case <-c.quit:
-		return false
-	}
-	return true
 }
 
 // message serves one request. The error of a message that cannot be decoded is
@@ -181,6 +191,9 @@ func (c *conn) message(frame []byte) error {
 			return nil
 		}
 		c.reply(&r)
+		if m.Type == wire.Tattach {
+			c.begin()
+		}
 	}
 	return nil
 }
@@ -268,6 +281,10 @@ func (c *conn) version(m *wire.Msg) error {
 	if base, _, _ := strings.Cut(m.Version, "."); base == wire.Version {
 		r.Version = wire.Version
 		c.versioned = true
+		if c.srv.Back != nil && m.Version == wire.VersionBoth {
+			r.Version = m.Version
+			c.back.agreed, c.in.both = true, true
+		}
 		if c.hello != nil {
 			c.hello.Stop()
 		}
@@ -285,6 +302,8 @@ func (c *conn) version(m *wire.Msg) error {
 // reset drops every outstanding request without a reply, closes every fid,
 // and returns when that is done.
 func (c *conn) reset() {
+	c.endBack()
+	c.in.both = false
 	c.kick()
 	c.mu.Lock()
 	for _, j := range c.tags {

@@ -27,13 +27,15 @@ const (
 type frames struct {
 	r      io.Reader
 	before func() // called before a read that may wait
+	both   bool   // messages of odd types come, too, which are replies
 
 	buf  []byte // bytes read; what next returns aliases it
 	used int    // bytes at the start of buf that are done with
 }
 
 // A frame is one message: whole, or the header of a large Twrite whose data
-// the caller has to fetch by readData or skip.
+// the caller has to fetch by readData or skip. Where replies come a large one is
+// the same, its header being that of every message.
 type frame struct {
 	b     []byte // valid until next is called again
 	large bool   // b ends before the data
@@ -56,8 +58,11 @@ func (f *frames) next(msize uint32) (frame, error) {
 		if err := f.fill(wire.TwriteHeaderSize); err != nil {
 			return frame{}, inside(err)
 		}
-		if wire.Type(f.buf[f.used+4]) == wire.Twrite {
+		switch t := f.buf[f.used+4]; {
+		case wire.Type(t) == wire.Twrite:
 			return frame{b: f.take(wire.TwriteHeaderSize), large: true}, nil
+		case f.both && t%2 == 1:
+			return frame{b: f.take(wire.HeaderSize), large: true}, nil
 		}
 	}
 	if err := f.fill(size); err != nil {

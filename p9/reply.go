@@ -24,17 +24,26 @@ const (
 // waiting: that saves a keystroke's echo the way through the scheduler.
 type queue struct {
 	batch   *batch // nil: empty
-	bytes   int    // queued, or being written
+	bytes   int    // of replies, queued or being written
+	back    int    // of our own requests, likewise
 	writing bool
 	dead    bool          // nothing is queued any more
 	stalled []*lane       // to be run when bytes has come down
-	room    chan struct{} // closed then, if the reader waits for it
+	room    chan struct{} // closed then, or when back has, if somebody waits for it
 	written chan struct{} // closed when writing ends, if the end waits for it
 }
 
 // fullLocked reports whether the peer has to take replies before it is given
 // more to do.
 func (q *queue) fullLocked(limit int) bool { return q.bytes >= limit && !q.dead }
+
+// roomLocked returns a channel that is closed when there may be room.
+func (q *queue) roomLocked() <-chan struct{} {
+	if q.room == nil {
+		q.room = make(chan struct{})
+	}
+	return q.room
+}
 
 func (q *queue) takeLocked() *batch {
 	b := q.batch
@@ -47,7 +56,8 @@ func (q *queue) takeLocked() *batch {
 type batch struct {
 	buf  []byte
 	cuts []cut
-	size int // of all
+	size int // of all replies in it
+	back int // of all requests in it
 }
 
 // A cut is a piece that follows the first end bytes of a batch's buf.
@@ -80,7 +90,7 @@ func (b *batch) free() {
 	clear(b.cuts)
 	b.cuts = b.cuts[:0]
 	b.buf = b.buf[:0]
-	b.size = 0
+	b.size, b.back = 0, 0
 }
 
 // batchLocked returns the batch that is being collected.

@@ -28,6 +28,10 @@
 // whoever wakes it. Plain reads and writes, of handles that are no streams,
 // run in a goroutine that lives as long as its fid has such requests.
 //
+// Where a connection goes both ways (Back), a writer of requests waits for the
+// connection, and never the reader of the other direction for whoever reads the
+// replies: of these some MiB are kept, and more end the connection.
+//
 // A peer that stops reading its replies stalls itself alone: once so many
 // bytes are queued for it, its requests are not read any more, and its waiting
 // reads take nothing from their streams.
@@ -71,7 +75,7 @@ import (
 type Server struct {
 	Root   tree.Dir     // what is served
 	Log    *slog.Logger // nil: silent
-	Trace  *slog.Logger // every message on a line of its own; nil: none
+	Trace  *slog.Logger // every message of the direction that is served, on a line of its own; nil: none
 	Limits Limits
 
 	// Changed is told of each connection that begins, in the goroutine that
@@ -85,6 +89,15 @@ type Server struct {
 	// connection waits with it. It is not called for a peer that has no bounds
 	// and needs no login. nil: there are no logins.
 	Login func(p Peer, uname, token string) (Peer, error)
+
+	// Back speaks the other direction of a connection, whose peer serves us what
+	// it has: rwc is a connection for a client of 9P. It is called in a goroutine
+	// of its own when a peer that has asked for wire.VersionBoth has attached for
+	// the first time, and after each Tversion that does, so that c says who it
+	// is. When ctx is done, or rwc fails, it has to return: ServeConn waits for
+	// it. Returning closes rwc, which ends nothing else. nil: we have nothing to
+	// ask, and every connection goes one way.
+	Back func(ctx context.Context, c ConnInfo, rwc io.ReadWriteCloser)
 
 	pool    pool      // buffers for the bytes of large reads and writes
 	batches sync.Pool // of *batch
@@ -179,7 +192,7 @@ type ConnInfo struct {
 // Closing rwc must end a Read and a Write that wait. A *net.TCPConn or *net.UnixConn is written to with writev; anything
 // else gets one Write for each batch of replies.
 func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) error {
-	c, err := s.newConn(rwc, p)
+	c, err := s.newConn(ctx, rwc, p)
 	if err != nil {
 		refuse(rwc, err)
 		return err
@@ -193,11 +206,12 @@ func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) 
 }
 
 // newConn makes a connection and enters it in the server's books.
-func (s *Server) newConn(rwc io.ReadWriteCloser, p Peer) (*conn, error) {
+func (s *Server) newConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) (*conn, error) {
 	lim := s.Limits.withDefaults()
 	fd := fdio.Socket(rwc)
 	c := &conn{
 		srv:   s,
+		ctx:   ctx,
 		peer:  p,
 		lim:   lim,
 		since: time.Now(),

@@ -2,12 +2,16 @@ package p9
 
 import (
 	"bufio"
+	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -22,6 +26,7 @@ import (
 //	<- nothing                                 the server has nothing to say
 //	<- hang-up                                 the server has closed the connection
 //	2-> 2<-                                    the same on a second connection
+//	b-> b<- 2b->                               what Server.Back says and gets on a connection
 //	! write stream "abc"                       somebody else does something to the tree
 //	! login                                    from here on a peer that connects must log in
 //	! bounds                                   ... or has bounds already
@@ -51,11 +56,23 @@ func TestTranscripts(t *testing.T) {
 
 func play(t *testing.T, file, text string) {
 	m := newMem()
+	var mu sync.Mutex
+	clients := make(map[string]*client) // guarded by mu
 	s := &Server{Root: m.root, Login: new(gate).login}
 	peer := Peer{Addr: "test"}
-	clients := make(map[string]*client)
+	s.Back = func(ctx context.Context, info ConnInfo, rwc io.ReadWriteCloser) {
+		c := &client{t: t, conn: rwc, done: make(chan error, 1)}
+		mu.Lock()
+		clients[strings.TrimPrefix(info.Addr, "test")+"b"] = c // the one before has ended with its Tversion
+		mu.Unlock()
+		c.receive()
+		c.done <- nil
+	}
 	defer func() {
-		for name, c := range clients {
+		mu.Lock()
+		all := maps.Clone(clients)
+		mu.Unlock()
+		for name, c := range all {
 			if r, ok := c.take(); ok {
 				t.Errorf("%s: at the end connection %q still got %v", file, name, &r)
 			}
@@ -96,14 +113,18 @@ func play(t *testing.T, file, text string) {
 			fail("not a line of a transcript")
 		}
 		who, way, rest := line[:arrow], line[arrow:arrow+2], strings.TrimSpace(line[arrow+2:])
+		mu.Lock()
 		c := clients[who]
 		if c == nil {
-			c = dial(t, s, peer)
+			p := peer
+			p.Addr += who
+			c = dial(t, s, p)
 			clients[who] = c
 		}
+		mu.Unlock()
 		switch way {
 		case "->":
-			frame, err := parseRequest(rest)
+			frame, err := parseMessage(rest)
 			if err != nil {
 				fail("%v", err)
 			}
@@ -183,16 +204,16 @@ func fields(line string) []string {
 	return out
 }
 
-// parseRequest makes a frame of a request in the words of wire.Msg.String, or
-// of hex digits.
-func parseRequest(line string) ([]byte, error) {
+// parseMessage makes a frame of a message in the words of wire.Msg.String, or of
+// hex digits. Of replies it knows some.
+func parseMessage(line string) ([]byte, error) {
 	if digits, ok := strings.CutPrefix(line, "hex "); ok {
 		return hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
 	}
 	f := fields(line)
 	m := wire.Msg{Stat: wire.NoChange()}
 	for t := wire.Tversion; t <= wire.Rwstat; t++ {
-		if t.IsT() && t.String() == f[0] {
+		if t.String() == f[0] {
 			m.Type = t
 		}
 	}
@@ -222,6 +243,8 @@ func parseRequest(line string) ([]byte, error) {
 		switch f[0] {
 		case "tag":
 			m.Tag = uint16(number(16))
+		case "ename":
+			m.Ename = f[1]
 		case "oldtag":
 			m.Oldtag = uint16(number(16))
 		case "fid":

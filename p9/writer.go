@@ -128,7 +128,7 @@ func (c *conn) writeOut(b *batch) {
 // is to be written next; if that is nil, somebody else may write.
 func (c *conn) wrote(b *batch, err error) (next *batch) {
 	c.w.unload()
-	size := b.size
+	size, back := b.size, b.back
 	b.free()
 	if cap(b.buf) <= keepBatch {
 		c.srv.batches.Put(b)
@@ -139,11 +139,13 @@ func (c *conn) wrote(b *batch, err error) (next *batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.bytes -= size
-	if c.out.bytes <= c.lim.Replies/2 {
-		if c.out.room != nil {
-			close(c.out.room)
-			c.out.room = nil
-		}
+	c.out.back -= back
+	low := c.out.bytes <= c.lim.Replies/2
+	if c.out.room != nil && (low || back > 0) {
+		close(c.out.room)
+		c.out.room = nil
+	}
+	if low {
 		stalled := c.out.stalled
 		c.out.stalled = nil
 		c.resume(stalled)

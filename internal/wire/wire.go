@@ -37,8 +37,12 @@ import (
 	"github.com/Harvey-OS/ninep/protocol"
 )
 
-// The protocol that this package speaks.
-const Version = "9P2000"
+// The protocol that this package speaks, and its name where a connection carries
+// it both ways.
+const (
+	Version     = "9P2000"
+	VersionBoth = "9P2000.both"
+)
 
 // Values and sizes that the protocol fixes.
 const (
