@@ -91,7 +91,7 @@ func (s *shell) attach(c *tree.Caller, write bool, rows, cols int) (*attachment,
 	}
 	fs.attached++
 	s.attached = append(s.attached, a)
-	fs.sayLocked("client attach", s.name, a.user)
+	s.sayLocked("client attach", a.user)
 	s.voteLocked(a)
 	if !s.settleSizeLocked() {
 		a.sayLocked(sizeNotice(s.rows, s.cols)) // nobody else has to know
@@ -252,7 +252,7 @@ func (fs *FS) detachLocked(a *attachment, reason string) {
 		a.sayLocked("detach " + reason)
 		a.endLocked()
 	}
-	fs.sayLocked("client detach", s.name, a.user)
+	s.sayLocked("client detach", a.user)
 	if s.state != exited {
 		s.settleSizeLocked()
 		s.settleDriverLocked()
@@ -307,14 +307,19 @@ func (s *shell) setPolicy(p string) error {
 	return nil
 }
 
-// clients is the file: a line for each attachment.
-func (s *shell) clients() string {
+// clients is the file, for c: a line for each attachment. Where others are is for
+// who owns the server.
+func (s *shell) clients(c *tree.Caller) string {
 	s.fs.mu.Lock()
 	defer s.fs.mu.Unlock()
 	byID := slices.SortedFunc(slices.Values(s.attached), func(a, b *attachment) int { return a.id - b.id })
 	var b strings.Builder
 	for _, a := range byID {
-		fmt.Fprintf(&b, "%d %s %s %s %d %d %s\n", a.id, field(a.user), field(a.addr), a.mode(),
+		addr := hidden
+		if mayAll(c, tree.LevelOwn) || a.user == c.User && a.addr == c.Addr {
+			addr = field(a.addr)
+		}
+		fmt.Fprintf(&b, "%d %s %s %s %d %d %s\n", a.id, field(a.user), addr, a.mode(),
 			a.rows, a.cols, since(a.since))
 	}
 	return b.String()

@@ -57,7 +57,8 @@ func (d *dir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	if !ok {
 		return nil, tree.ErrNotExist
 	}
-	return viewOf(k, name, at)
+	n, err := viewOf(k, name, at)
+	return d.fs.find(c, n, err)
 }
 
 // viewOf returns the node that name, which is k's and says at, stands for.
@@ -75,17 +76,19 @@ func viewOf(k tree.Node, name string, at place) (tree.Node, error) {
 	return &hubView{f: f, name: name, at: at}, nil
 }
 
-// List describes the children, sorted by name.
+// List describes the children that are there for c, sorted by name.
 func (d *dir) List(c *tree.Caller) ([]tree.Info, error) {
 	d.fs.mu.Lock()
 	kids := make([]child, 0, len(d.kids))
 	for _, k := range d.kids {
-		kids = append(kids, k)
+		if seesLocked(c, k) {
+			kids = append(kids, k)
+		}
 	}
 	d.fs.mu.Unlock()
 	infos := make([]tree.Info, len(kids))
 	for i, k := range kids {
-		infos[i] = k.Stat()
+		infos[i] = infoFor(c, k)
 	}
 	slices.SortFunc(infos, func(a, b tree.Info) int { return strings.Compare(a.Name, b.Name) })
 	return infos, nil
@@ -101,15 +104,22 @@ func (d *dir) Create(c *tree.Caller, name string, perm uint32, mode uint8) (tree
 	}
 	if perm&tree.ModeDir != 0 {
 		sub, err := d.createDir(c, name, perm)
-		return sub, nil, err
+		if err != nil {
+			return nil, nil, err
+		}
+		return d.fs.bind(c, sub), nil, nil
 	}
-	return d.createHub(c, name, perm, mode)
+	f, h, err := d.createHub(c, name, perm, mode)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.fs.bind(c, f), h, nil
 }
 
-func (d *dir) createDir(c *tree.Caller, name string, perm uint32) (tree.Node, error) {
+func (d *dir) createDir(c *tree.Caller, name string, perm uint32) (*dir, error) {
 	d.fs.mu.Lock()
 	defer d.fs.unlock()
-	if err := d.freeLocked(name); err != nil {
+	if err := d.freeLocked(c, name); err != nil {
 		return nil, err
 	}
 	if d.depth >= maxDepth {
@@ -121,9 +131,9 @@ func (d *dir) createDir(c *tree.Caller, name string, perm uint32) (tree.Node, er
 	return sub, nil
 }
 
-func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (tree.Node, tree.Handle, error) {
+func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (*hubFile, tree.Handle, error) {
 	d.fs.mu.Lock()
-	if err := d.freeLocked(name); err != nil {
+	if err := d.freeLocked(c, name); err != nil {
 		d.fs.mu.Unlock()
 		return nil, nil, err
 	}
@@ -134,27 +144,34 @@ func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (t
 	f.countOpenLocked(1)
 	h := f.handle(c, mode, place{})
 	d.linkLocked(f)
-	d.fs.sayLocked("hub new", f.pathLocked())
+	f.sayLocked("hub new")
 	d.fs.unlock()
 	return f, h, nil
 }
 
-// freeLocked says whether name can be made here.
-func (d *dir) freeLocked(name string) error {
+// freeLocked says whether c can make name here; nil is the server itself.
+func (d *dir) freeLocked(c *tree.Caller, name string) error {
+	if err := checkLevel(c, d.pathLocked()+name, tree.LevelWrite); err != nil {
+		return err
+	}
 	if !d.linked {
 		return fmt.Errorf("the directory was removed: %w", tree.ErrNotExist)
 	}
-	if err := d.clashLocked(name); err != nil {
+	if err := d.clashLocked(c, name); err != nil {
 		return err
 	}
 	return d.fs.roomLocked(1)
 }
 
-// clashLocked says what has the name already, if anything has.
-func (d *dir) clashLocked(name string) error {
+// clashLocked says what has the name already, if anything has. Of what is not
+// there for c it says no more than that c may not have the name.
+func (d *dir) clashLocked(c *tree.Caller, name string) error {
 	k, ok := d.kids[name]
-	if !ok {
+	switch {
+	case !ok:
 		return nil
+	case !seesLocked(c, k):
+		return tree.ErrPermission
 	}
 	if s := shellOf(k); s != nil {
 		return fmt.Errorf("%s belongs to shell %s: %w", name, s.name, tree.ErrExist)
@@ -209,7 +226,7 @@ func (d *dir) Change(c *tree.Caller, ch tree.Change) error {
 // is asked or nothing.
 func (d *dir) changeLocked(c *tree.Caller, k child, ch tree.Change) error {
 	m := k.base()
-	if (ch.Name != nil || ch.Mode != nil) && !m.mayOwn(c) {
+	if (ch.Name != nil || ch.Mode != nil) && !mayOwnLocked(c, k) {
 		return fmt.Errorf("only %s, the owner, may change %s: %w", m.owner, m.name, tree.ErrPermission)
 	}
 	if ch.GID != nil && *ch.GID != m.owner {
@@ -221,7 +238,7 @@ func (d *dir) changeLocked(c *tree.Caller, k child, ch tree.Change) error {
 		}
 	}
 	if ch.Name != nil && *ch.Name != m.name {
-		if err := d.renameLocked(k, *ch.Name); err != nil {
+		if err := d.renameLocked(c, k, *ch.Name); err != nil {
 			return err
 		}
 	}
@@ -236,7 +253,7 @@ func (d *dir) changeLocked(c *tree.Caller, k child, ch tree.Change) error {
 	return nil
 }
 
-func (d *dir) renameLocked(k child, to string) error {
+func (d *dir) renameLocked(c *tree.Caller, k child, to string) error {
 	m := k.base()
 	if s := shellOf(k); s != nil {
 		return fmt.Errorf("%s belongs to shell %s and keeps its name: %w", m.name, s.name, tree.ErrPermission)
@@ -247,11 +264,14 @@ func (d *dir) renameLocked(k child, to string) error {
 	if err := d.checkName(to); err != nil {
 		return err
 	}
-	if err := d.clashLocked(to); err != nil {
+	if err := d.mayMoveLocked(c, k, to); err != nil {
+		return err
+	}
+	if err := d.clashLocked(c, to); err != nil {
 		return err
 	}
 	say := func(what string) {
-		eachHubOfLocked(k, func(f *hubFile) { f.fs.sayLocked(what, f.pathLocked()) })
+		eachHubOfLocked(k, func(f *hubFile) { f.sayLocked(what) })
 	}
 	say("hub rm")
 	delete(d.kids, m.name)
@@ -259,6 +279,22 @@ func (d *dir) renameLocked(k child, to string) error {
 	d.kids[to] = k
 	say("hub new")
 	return nil
+}
+
+// mayMoveLocked says whether c may have the name for k, and for what lies in
+// it: rights go by names, so that others' hubs are not moved to where others
+// still may look.
+func (d *dir) mayMoveLocked(c *tree.Caller, k child, to string) error {
+	if err := checkLevel(c, d.pathLocked()+to, tree.LevelWrite); err != nil {
+		return err
+	}
+	var err error
+	eachHubOfLocked(k, func(f *hubFile) {
+		if c.Rights != nil && !mayOwnLocked(c, f) {
+			err = tree.ErrPermission
+		}
+	})
+	return err
 }
 
 // eachHubOfLocked calls fn for each hub that k is or holds.
@@ -279,17 +315,29 @@ func (d *dir) Remove(c *tree.Caller) error {
 	d.fs.mu.Lock()
 	defer d.fs.unlock()
 	switch {
-	case !d.mayOwn(c):
+	case !mayOwnLocked(c, d):
 		return fmt.Errorf("only %s, the owner, may remove %s: %w", d.owner, d.name, tree.ErrPermission)
 	case !d.linked:
 		return tree.ErrNotExist
-	case len(d.kids) > 0:
+	case d.showsLocked(c):
 		return tree.ErrNotEmpty
+	case len(d.kids) > 0: // of others, and not there for c
+		return tree.ErrPermission
 	}
 	delete(d.parent.kids, d.name)
 	d.linked = false
 	d.fs.nodes--
 	return nil
+}
+
+// showsLocked reports whether anything in the directory is there for c.
+func (d *dir) showsLocked(c *tree.Caller) bool {
+	for _, k := range d.kids {
+		if seesLocked(c, k) {
+			return true
+		}
+	}
+	return false
 }
 
 // pathLocked returns the directory's path from the root: "" for the root,
@@ -318,27 +366,44 @@ func (d *dir) eachHubLocked(fn func(*hubFile)) {
 	}
 }
 
-// hubLocked finds the hub at path, as the words of /ctl name it.
-func (fs *FS) hubLocked(path string) (*hubFile, error) {
+// hubLocked finds the hub at path, as the words of /ctl name it, for one who has
+// a level for it; tree.LevelWrite is that of who may open it for writing.
+func (fs *FS) hubLocked(c *tree.Caller, path string, need tree.Level) (*hubFile, error) {
+	f := fs.hubAtLocked(path)
+	if f == nil || !seesLocked(c, f) {
+		return nil, fs.noHubLocked(c, path)
+	}
+	r := ruleLocked(f)
+	if need == tree.LevelWrite {
+		need = r.write
+	}
+	if c.Rights != nil && r.level(c) < need {
+		return nil, fmt.Errorf("hub %s: %w", path, tree.ErrPermission)
+	}
+	return f, nil
+}
+
+// hubAtLocked returns the hub at path, nil if there is none.
+func (fs *FS) hubAtLocked(path string) *hubFile {
 	d := fs.root
 	rest := strings.TrimPrefix(path, "/")
 	for {
 		name, more, deeper := strings.Cut(rest, "/")
 		k := d.kids[name]
 		if f, ok := k.(*hubFile); ok && !deeper {
-			return f, nil
+			return f
 		}
 		if sub, ok := k.(*dir); ok && deeper {
 			d, rest = sub, more
 			continue
 		}
-		return nil, fs.noHubLocked(path)
+		return nil
 	}
 }
 
-// noHubLocked is the error for a hub that is not there.
-func (fs *FS) noHubLocked(path string) error {
-	if s := fs.byName[path]; s != nil {
+// noHubLocked is the error for a hub that is not there for c.
+func (fs *FS) noHubLocked(c *tree.Caller, path string) error {
+	if s := fs.byName[path]; s != nil && seesLocked(c, s.node) {
 		return fmt.Errorf("no hub %q, but a shell: its hubs are %s0, %s1 and %s2: %w", path, path, path, path, tree.ErrNotExist)
 	}
 	return fmt.Errorf("no hub %q: %w", clip(path), tree.ErrNotExist)

@@ -56,6 +56,18 @@
 // a lost connection it asks stat for the length, and goes on there. A key is its
 // first user's, and gone with the shell.
 //
+// # Rights
+//
+// A caller may have bounds (tree.Caller.Rights). What it has no level for is not
+// there: it is in no listing, no line of /status, /events and clients tells of
+// it, and an error about it is that about what does not exist. ruleLocked says
+// what each file takes to be seen, read and written, and each word of a ctl file
+// what it takes; mode bits are asked besides. With the level to write one owns
+// what one makes or hosts. Where others are, who owns the server alone is told.
+//
+// Rights go by names: a shell's files by the shell's, all else by its path. They
+// are asked at each open, and of a stream of lines at each line.
+//
 // # Pipes
 //
 // A pipe reads one hub and writes another as if it had opened them for who made

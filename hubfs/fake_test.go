@@ -420,7 +420,7 @@ func bubble(t *testing.T, cfg Config, test func(t *testing.T, s *server)) {
 func (s *server) waitFor(names ...string) {
 	s.t.Helper()
 	for _, name := range names {
-		sh, err := s.shellNamed(name)
+		sh, err := s.shellFor(glenda, name, tree.LevelView)
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -226,7 +226,7 @@ func (fs *FS) roomLocked(n int) error {
 		return errClosing
 	}
 	if fs.nodes+n > fs.cfg.MaxHubs {
-		return fmt.Errorf("the server has %d hubs and directories, %d may be: %w", fs.nodes, fs.cfg.MaxHubs, tree.ErrLimit)
+		return fmt.Errorf("the server has no room for %d more hubs or directories, %d may be: %w", n, fs.cfg.MaxHubs, tree.ErrLimit)
 	}
 	return nil
 }

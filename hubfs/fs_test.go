@@ -196,7 +196,7 @@ func TestAPanicInAPostHarmsNobodyElse(t *testing.T) {
 		}()
 		s.mu.Lock()
 		s.later(func() { panic("in a wake") })
-		s.sayLocked("hub new", "first")
+		s.sayLocked(owners(), "hub new", "first")
 		s.unlock()
 	}()
 	s.mustCreate("second")

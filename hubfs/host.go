@@ -27,6 +27,9 @@ func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkLevel(h.c, o.name, tree.LevelWrite); err != nil {
+		return fmt.Errorf("host: shell %s: %w", o.name, err)
+	}
 	o.hosted = true
 	fs.mu.Lock()
 	defer fs.unlockDone()
@@ -82,7 +85,7 @@ func (s *shell) backLocked(h *ctlHandle) {
 		for _, a := range s.attached {
 			a.sayLocked("back")
 		}
-		fs.sayLocked("shell back", s.name)
+		s.sayLocked("shell back")
 	}
 	s.hostedByLocked(h)
 }
@@ -117,7 +120,7 @@ func (fs *FS) lostLocked(s *shell) {
 	for _, a := range s.attached {
 		a.sayLocked(string(lost))
 	}
-	fs.sayLocked("shell lost", s.name)
+	s.sayLocked("shell lost")
 	fs.changedLocked()
 }
 

@@ -218,7 +218,7 @@ func TestLimitsAreClearAndHarmNobody(t *testing.T) {
 	s.ctlFails("shell b", tree.ErrLimit, "1 shells, 1 may be")
 	s.ctlFails("host b", tree.ErrLimit, "1 shells, 1 may be")
 	s.mustCreate("d/", "d/h")
-	checkError(t, "create", s.create(glenda, "x"), tree.ErrLimit, "5 hubs and directories, 5 may be")
+	checkError(t, "create", s.create(glenda, "x"), tree.ErrLimit, "no room for 1 more hubs or directories, 5 may be")
 	checkError(t, "mkdir", s.create(glenda, "x/"), tree.ErrLimit, "5 may be")
 
 	s.open("shell/a/ctl", tree.OpenRDWR).mustWrite("attach rw 10 10")

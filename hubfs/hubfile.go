@@ -228,12 +228,12 @@ func (f *hubFile) removeLocked(c *tree.Caller) error {
 	switch {
 	case f.shell != nil:
 		return fmt.Errorf("%s belongs to shell %s: remove the shell: %w", f.name, f.shell.name, tree.ErrPermission)
-	case !f.mayOwn(c):
+	case !mayOwnLocked(c, f):
 		return fmt.Errorf("only %s, the owner, may remove %s: %w", f.owner, f.name, tree.ErrPermission)
 	case !f.linked:
 		return tree.ErrNotExist
 	}
-	f.fs.sayLocked("hub rm", f.pathLocked())
+	f.sayLocked("hub rm")
 	if f.spool != nil {
 		f.spool.removeLocked()
 	}

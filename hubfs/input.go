@@ -44,6 +44,9 @@ type inputFile struct {
 // input finds the keyed input of this name.
 func (s *shell) input(c *tree.Caller, name string) (tree.Node, error) {
 	key := strings.TrimPrefix(name, inputPrefix)
+	if !s.fs.sees(c, s.note) {
+		return nil, tree.ErrNotExist // whatever the key
+	}
 	if !isInputKey(key) {
 		return nil, fmt.Errorf("a key has 16 to 64 letters, digits, - or _: %w", tree.ErrNotExist)
 	}

@@ -1,16 +1,23 @@
 package hubfs
 
-import "fmt"
+import (
+	"fmt"
+
+	"hubfs/tree"
+)
 
 // listenWords are the commands of /ctl that open and close ways to the server.
 // A server that was not given them in its Config has none.
-func (fs *FS) listenWords() []word {
+func (fs *FS) listenWords(c *tree.Caller) []word {
 	var words []word
 	add := func(name, help string, do func(addr string) error) {
 		if do == nil {
 			return
 		}
 		words = append(words, word{name, "ADDR", help, 1, 1, func(args []string) error {
+			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
+				return err
+			}
 			if err := checkText(args[0]); err != nil {
 				return err
 			}

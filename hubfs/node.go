@@ -55,10 +55,6 @@ func (m *meta) wrote(user *string) {
 	}
 }
 
-// mayOwn reports whether c has an owner's rights: it is the owner, or runs as
-// the server's own user, who could end the server anyway.
-func (m *meta) mayOwn(c *tree.Caller) bool { return c.Admin || c.User == m.owner }
-
 // Change accepts what has no effect on a file whose bytes come and go: its
 // length and times, for a shell's > and touch set them. Nodes that can do
 // more have a Change of their own.
@@ -72,7 +68,8 @@ func (m *meta) Change(c *tree.Caller, ch tree.Change) error {
 // A text is a file whose content is made anew for each reader.
 type text struct {
 	meta
-	content func() string
+	rule    rule
+	content func(c *tree.Caller) string
 }
 
 // Open gives a handle for reading.
@@ -80,7 +77,7 @@ func (t *text) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if tree.Writable(mode) {
 		return nil, tree.ErrPermission
 	}
-	return &textHandle{content: t.content}, nil
+	return &textHandle{content: func() string { return t.content(c) }}, nil
 }
 
 // A textHandle is one open of a text. The content is made at the first read

@@ -92,7 +92,7 @@ func (fs *FS) newPipeLocked(c *tree.Caller, o pipeOptions) (*pipe, error) {
 // pipeEndLocked finds a hub that c wants a pipe to read or to write, which is as
 // if c opened it.
 func (fs *FS) pipeEndLocked(c *tree.Caller, path string, perm uint32) (*hubFile, error) {
-	f, err := fs.hubLocked(path)
+	f, err := fs.hubLocked(c, path, tree.LevelOwn)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (fs *FS) startPipe(c *tree.Caller, o pipeOptions) (id int, err error) {
 		return 0, err
 	}
 	// Told before it begins, for what a program says comes after it.
-	fs.sayLocked("pipe new", strconv.Itoa(p.id), p.from.pathLocked(), p.to.pathLocked())
+	fs.sayLocked(audienceLocked(p.from, p.to), "pipe new", strconv.Itoa(p.id), p.from.pathLocked(), p.to.pathLocked())
 	from, to := p.from, p.to
 	fs.watchers.Add(1)
 	fs.unlock()
@@ -235,9 +235,10 @@ func (p *pipe) endToLocked(status string) {
 func (p *pipe) endLocked(why string) {
 	fs := p.fs
 	p.names = p.namesLocked()
+	to := audienceLocked(p.from, p.to)
 	p.state, p.end, p.from, p.to = pipeEnded, why, nil, nil
 	close(p.gone)
-	fs.sayLocked("pipe end", strconv.Itoa(p.id), why)
+	fs.sayLocked(to, "pipe end", strconv.Itoa(p.id), why)
 	fs.changedLocked()
 	if p.unwanted {
 		fs.forgetPipeLocked(p)
@@ -319,8 +320,8 @@ func (p *pipe) say(line string) {
 	if now := time.Now(); now.Sub(s.second) >= time.Second {
 		s.second, s.told = now, 0
 	}
-	if s.told++; s.told <= sayLimit {
-		p.fs.sayLocked("pipe say", strconv.Itoa(p.id), line)
+	if s.told++; s.told <= sayLimit && p.state != pipeEnded {
+		p.fs.sayLocked(audienceLocked(p.from, p.to), "pipe say", strconv.Itoa(p.id), line)
 	}
 }
 
@@ -340,9 +341,19 @@ func (p *pipe) statusLocked() func() string {
 	}
 }
 
-// pipeLinesLocked returns what makes the lines of /status for the pipes.
-func (fs *FS) pipeLinesLocked() (lines []func() string) {
+// seenLocked reports whether a pipe is there for c: one that runs is about its
+// two hubs.
+func (p *pipe) seenLocked(c *tree.Caller) bool {
+	return mayAll(c, tree.LevelView) || p.state != pipeEnded && seesLocked(c, p.from) && seesLocked(c, p.to)
+}
+
+// pipeLinesLocked returns what makes the lines of /status for the pipes that are
+// there for c.
+func (fs *FS) pipeLinesLocked(c *tree.Caller) (lines []func() string) {
 	for _, p := range fs.pipes {
+		if !p.seenLocked(c) {
+			continue
+		}
 		lines = append(lines, p.statusLocked())
 	}
 	return lines

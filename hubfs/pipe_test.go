@@ -617,7 +617,7 @@ func TestWhoCountsPipesHoldsUpNobody(t *testing.T) {
 	go func() { refused <- s.node("a").(*hubFile).hub.Spool(held) }() // ends below
 	<-held.held
 	s.mu.Lock()
-	lines, ways := s.pipeLinesLocked(), s.waysLocked()
+	lines, ways := s.pipeLinesLocked(glenda), s.waysLocked()
 	s.mu.Unlock()
 	close(held.release)
 	if err := <-refused; err == nil {

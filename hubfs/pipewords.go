@@ -93,10 +93,10 @@ func (h *ctlHandle) readPipes(dst []tree.Piece, max int) []tree.Piece {
 
 // unpipe is the word of that name. A plain pipe carries nothing more when it is
 // answered; a program may still be at its last words.
-func (fs *FS) unpipe(args []string) error {
-	id, err := strconv.Atoi(args[0])
+func (fs *FS) unpipe(arg string) error {
+	id, err := strconv.Atoi(arg)
 	if err != nil {
-		return malformed("%q is not the number of a pipe", clip(args[0]))
+		return malformed("%q is not the number of a pipe", clip(arg))
 	}
 	fs.mu.Lock()
 	i := slices.IndexFunc(fs.pipes, func(p *pipe) bool { return p.id == id })

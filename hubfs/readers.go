@@ -24,12 +24,10 @@ func (fs *FS) drop(c *tree.Caller, args []string) error {
 		return err
 	}
 	id := uint64(n)
-	h, of, err := fs.hubOfReader(id)
+	h, err := fs.hubOfReader(c, id)
 	switch {
 	case err != nil:
 		return err
-	case !of.mayOwn(c):
-		return fmt.Errorf("drop: only %s, the owner of the hub, may drop its readers: %w", of.owner, tree.ErrPermission)
 	case !h.DropReader(id, "dropped by "+field(c.User)): // gone just now
 		return fmt.Errorf("drop: no reader %d: %w", id, tree.ErrNotExist)
 	}
@@ -38,23 +36,34 @@ func (fs *FS) drop(c *tree.Caller, args []string) error {
 	return nil
 }
 
-// hubOfReader finds the hub that a reader reads, and the file that it is.
-func (fs *FS) hubOfReader(id uint64) (*hub.Hub, *meta, error) {
+// hubOfReader finds the hub that a reader reads, for one who owns the hub. Of
+// hubs that are not there for c it finds none.
+func (fs *FS) hubOfReader(c *tree.Caller, id uint64) (*hub.Hub, error) {
 	fs.mu.Lock()
-	hubs := fs.hubsLocked()
+	hubs := fs.hubsLocked(c)
 	fs.mu.Unlock()
 	reads := func(h *hub.Hub) bool {
 		return slices.ContainsFunc(h.Readers(), func(r hub.ReaderStatus) bool { return r.ID == id })
 	}
+	var of child
+	var read *hub.Hub
 	for _, h := range hubs {
 		if reads(h.file.hub) {
-			return h.file.hub, &h.file.meta, nil
+			of, read = h.file, h.file.hub
 		}
 	}
-	if reads(fs.events.lines.hub) {
-		return fs.events.lines.hub, &fs.events.meta, nil
+	if of == nil && mayAll(c, tree.LevelOwn) && reads(fs.events.lines.hub) {
+		of, read = fs.events, fs.events.lines.hub
 	}
-	return nil, nil, fmt.Errorf("drop: no reader %d: %w", id, tree.ErrNotExist)
+	if of == nil {
+		return nil, fmt.Errorf("drop: no reader %d: %w", id, tree.ErrNotExist)
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if !mayOwnLocked(c, of) {
+		return nil, fmt.Errorf("drop: only %s, the owner of the hub, may drop its readers: %w", of.base().owner, tree.ErrPermission)
+	}
+	return read, nil
 }
 
 // dropped is told by the hub of a reader that it has dropped. It may be called
@@ -64,6 +73,7 @@ func (f *hubFile) dropped(id uint64, label, reason string) {
 	defer f.fs.unlock()
 	line := "reader drop " + field(f.pathLocked()) + " " + strconv.FormatUint(id, 10) + " " +
 		firstField(label) + " " + field(reason)
+	line = audienceLocked(f).line(line)
 	f.fs.later(func() { f.fs.events.lines.say(line) })
 }
 
@@ -91,14 +101,10 @@ func parseSeconds(s string) (time.Duration, error) {
 }
 
 // patience is the word patience.
-func (fs *FS) patience(args []string) error {
-	d, err := parseSeconds(args[1])
+func (fs *FS) patience(c *tree.Caller, path, arg string) error {
+	d, err := parseSeconds(arg)
 	if err != nil {
 		return err
 	}
-	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetPatience(d) })
-}
-
-func (fs *FS) nopatience(args []string) error {
-	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetPatience(0) })
+	return fs.withHub(c, path, tree.LevelOwn, func(f *hubFile) { f.hub.SetPatience(d) })
 }

@@ -108,7 +108,7 @@ func (fs *FS) restore(h found) error {
 	d, err := fs.restoreDirsLocked(h.note)
 	name := h.note.Name[strings.LastIndexByte(h.note.Name, '/')+1:]
 	if err == nil {
-		err = d.freeLocked(name)
+		err = d.freeLocked(nil, name)
 	}
 	if err != nil {
 		store.Close()
@@ -135,7 +135,7 @@ func (fs *FS) restoreDirsLocked(n spoolNote) (*dir, error) {
 	for i, name := range names[:len(names)-1] {
 		sub, ok := d.kids[name].(*dir)
 		if !ok {
-			if err := d.freeLocked(name); err != nil {
+			if err := d.freeLocked(nil, name); err != nil {
 				return nil, fmt.Errorf("directory %s: %w", name, err)
 			}
 			sub = newDir(fs, d, name, n.Dirs[i].Owner, tree.ModeDir|n.Dirs[i].Mode)

@@ -2,6 +2,7 @@ package hubfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -135,7 +136,7 @@ func (fs *FS) placeLocked(c *tree.Caller, name string) (old *shell, err error) {
 			return nil, fmt.Errorf("shell %s is running: %w", name, tree.ErrExist)
 		case old.state == lost:
 			return nil, fmt.Errorf("shell %s is lost, its host may come back; rm removes it: %w", name, tree.ErrExist)
-		case !old.mayOwn(c):
+		case !mayOwnLocked(c, old.node):
 			return nil, fmt.Errorf("shell %s has ended, only %s, the owner, may replace it: %w", name, old.owner, tree.ErrPermission)
 		}
 		if fs.closing {
@@ -144,7 +145,10 @@ func (fs *FS) placeLocked(c *tree.Caller, name string) (old *shell, err error) {
 		return old, nil
 	}
 	for _, file := range shellFiles(name) {
-		if err := fs.root.clashLocked(file); err != nil {
+		switch err := fs.root.clashLocked(c, file); {
+		case errors.Is(err, tree.ErrPermission):
+			return nil, err // not which name it is
+		case err != nil:
 			return nil, fmt.Errorf("shell %s needs the name %s: %w", name, file, err)
 		}
 	}
@@ -154,8 +158,6 @@ func (fs *FS) placeLocked(c *tree.Caller, name string) (old *shell, err error) {
 	}
 	return nil, fs.roomLocked(hubsOfShell)
 }
-
-func (s *shell) mayOwn(c *tree.Caller) bool { return c.Admin || c.User == s.owner }
 
 // linkLocked gives the shell's files their names.
 func (s *shell) linkLocked() {
@@ -192,17 +194,17 @@ func (s *shell) dropLocked() {
 // sayNewLocked tells of a shell that is there now.
 func (s *shell) sayNewLocked() {
 	for _, f := range s.hubs() {
-		s.fs.sayLocked("hub new", f.name)
+		f.sayLocked("hub new")
 	}
-	s.fs.sayLocked("shell new", s.name, fmt.Sprint(s.pid))
+	s.sayLocked("shell new", fmt.Sprint(s.pid))
 }
 
 // sayGoneLocked tells of a shell that was removed.
 func (s *shell) sayGoneLocked() {
 	for _, f := range s.hubs() {
-		s.fs.sayLocked("hub rm", f.name)
+		f.sayLocked("hub rm")
 	}
-	s.fs.sayLocked("shell rm", s.name)
+	s.sayLocked("shell rm")
 }
 
 // startHere starts a shell on this server.
@@ -322,7 +324,7 @@ func (s *shell) finish(st shellctl.Status) {
 		fs.later(func() { place.Close() })
 	}
 	for _, f := range s.hubs() {
-		fs.sayLocked("hub end", f.name, text)
+		f.sayLocked("hub end", text)
 	}
 	fs.later(func() {
 		s.waitLine.say(text)
@@ -333,7 +335,7 @@ func (s *shell) finish(st shellctl.Status) {
 		a.endLocked()
 		s.seen = true
 	}
-	fs.sayLocked("shell exit", s.name, fmt.Sprint(st.ExitCode()))
+	s.sayLocked("shell exit", fmt.Sprint(st.ExitCode()))
 	fs.changedLocked()
 }
 
@@ -434,10 +436,10 @@ func (s *shell) remove(c *tree.Caller) error {
 // removable says whether c may remove the shell, and ends it if it is lost.
 func (s *shell) removable(c *tree.Caller) error {
 	s.fs.mu.Lock()
-	state := s.state
+	state, mine := s.state, mayOwnLocked(c, s.node)
 	s.fs.mu.Unlock()
 	switch {
-	case !s.mayOwn(c):
+	case !mine:
 		return fmt.Errorf("only %s, the owner, may remove shell %s: %w", s.owner, s.name, tree.ErrPermission)
 	case state == running:
 		return fmt.Errorf("shell %s is running, kill it first: %w", s.name, tree.ErrBusy)
@@ -446,14 +448,23 @@ func (s *shell) removable(c *tree.Caller) error {
 	return nil
 }
 
-// shellNamed finds a shell.
-func (fs *FS) shellNamed(name string) (*shell, error) {
+// shellFor finds a shell, for one who has a level for it.
+func (fs *FS) shellFor(c *tree.Caller, name string, need tree.Level) (*shell, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if s := fs.byName[name]; s != nil {
-		return s, nil
+	s := fs.byName[name]
+	if s == nil || !seesLocked(c, s.node) {
+		return nil, fmt.Errorf("no shell %q: %w", clip(name), tree.ErrNotExist)
 	}
-	return nil, fmt.Errorf("no shell %q: %w", clip(name), tree.ErrNotExist)
+	return s, s.check(c, need)
+}
+
+// check says whether c has a level for the shell, which is there for c.
+func (s *shell) check(c *tree.Caller, need tree.Level) error {
+	if c.Rights != nil && s.rule(need, need, need).level(c) < need {
+		return fmt.Errorf("shell %s: %w", s.name, tree.ErrPermission)
+	}
+	return nil
 }
 
 // statusLocked is the line of the file status, without a newline.

@@ -20,20 +20,23 @@ func newShellsDir(fs *FS) *shellsDir {
 // Lookup finds the directory of a shell.
 func (d *shellsDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	d.fs.mu.Lock()
-	defer d.fs.mu.Unlock()
-	if s := d.fs.byName[name]; s != nil {
-		return s.node, nil
+	s := d.fs.byName[name]
+	d.fs.mu.Unlock()
+	if s == nil {
+		return nil, tree.ErrNotExist
 	}
-	return nil, tree.ErrNotExist
+	return d.fs.find(c, s.node, nil)
 }
 
-// List describes the directories of the shells, sorted by name.
+// List describes the directories of the shells that are there for c, sorted by name.
 func (d *shellsDir) List(c *tree.Caller) ([]tree.Info, error) {
 	d.fs.mu.Lock()
 	defer d.fs.mu.Unlock()
 	infos := make([]tree.Info, 0, len(d.fs.byName))
 	for _, s := range d.fs.byName {
-		infos = append(infos, s.node.infoLocked())
+		if seesLocked(c, s.node) {
+			infos = append(infos, s.node.infoLocked())
+		}
 	}
 	slices.SortFunc(infos, func(a, b tree.Info) int { return strings.Compare(a.Name, b.Name) })
 	return infos, nil
@@ -55,28 +58,28 @@ func newShellDir(s *shell) *shellDir {
 		d.kids[name] = n
 		d.order = append(d.order, name)
 	}
-	file := func(name string, mode uint32, content func() string) {
-		f := &text{content: content}
+	file := func(name string, mode uint32, need tree.Level, content func(*tree.Caller) string) {
+		f := &text{content: content, rule: s.rule(need, need, nobody)}
 		f.init(fs, fs.newPath(), name, s.owner, mode)
 		add(name, f)
 	}
-	constant := func(s string) func() string { return func() string { return s } }
+	constant := func(s string) func(*tree.Caller) string { return func(*tree.Caller) string { return s } }
 
 	ctl := &shellCtl{shell: s}
 	ctl.init(fs, fs.newPath(), "ctl", s.owner, 0o666)
 	add("ctl", ctl)
-	file("status", 0o444, s.statusLine)
+	file("status", 0o444, tree.LevelView, func(*tree.Caller) string { return s.statusLine() })
 	wait := &waitFile{shell: s}
 	wait.init(fs, fs.newPath(), "wait", s.owner, 0o444)
 	add("wait", wait)
-	file("args", 0o444, constant(quoteAll(s.argv)+"\n"))
+	file("args", 0o444, tree.LevelView, constant(quoteAll(s.argv)+"\n"))
 	env := ""
 	for _, kv := range s.env {
 		env += quote(kv) + "\n"
 	}
-	file("env", 0o400, constant(env)) // it may hold secrets
-	file("dir", 0o444, constant(quote(s.dir)+"\n"))
-	file("clients", 0o444, s.clients)
+	file("env", 0o400, tree.LevelOwn, constant(env)) // it may hold secrets
+	file("dir", 0o444, tree.LevelView, constant(quote(s.dir)+"\n"))
+	file("clients", 0o444, tree.LevelView, s.clients)
 	add("stdin", &hubView{f: s.stdin, name: "stdin"})
 	add("stdout", &hubView{f: s.stdout, name: "stdout"})
 	add("stderr", &hubView{f: s.stderr, name: "stderr"})
@@ -86,7 +89,8 @@ func newShellDir(s *shell) *shellDir {
 // Lookup finds a file, or what stdout@… means of a hub.
 func (d *shellDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	if strings.HasPrefix(name, inputPrefix) {
-		return d.shell.input(c, name)
+		n, err := d.shell.input(c, name)
+		return d.fs.find(c, n, err)
 	}
 	base, at, err := splitPlace(name)
 	if err != nil {
@@ -97,16 +101,19 @@ func (d *shellDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 		return nil, tree.ErrNotExist
 	}
 	if v, ok := k.(*hubView); ok && at != (place{}) {
-		return viewOf(v.f, name, at)
+		k = v.f
 	}
-	return viewOf(k, name, at)
+	n, err := viewOf(k, name, at)
+	return d.fs.find(c, n, err)
 }
 
-// List describes the files.
+// List describes the files that are there for c.
 func (d *shellDir) List(c *tree.Caller) ([]tree.Info, error) {
-	infos := make([]tree.Info, len(d.order))
-	for i, name := range d.order {
-		infos[i] = d.kids[name].Stat()
+	infos := make([]tree.Info, 0, len(d.order))
+	for _, name := range d.order {
+		if k := d.kids[name]; d.fs.sees(c, k) {
+			infos = append(infos, k.Stat())
+		}
 	}
 	return infos, nil
 }

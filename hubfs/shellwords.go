@@ -42,7 +42,9 @@ func (h *shellCtlHandle) WriteAt(p []byte, off int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	h.f.wrote(&h.c.User)
+	if h.f.shell.check(h.c, tree.LevelWrite) == nil { // who only looks on leaves no trace
+		h.f.wrote(&h.c.User)
+	}
 	return len(p), nil
 }
 
@@ -73,34 +75,62 @@ func (h *shellCtlHandle) Close() error {
 	return nil
 }
 
-// words are the commands of the file.
+// words are the commands of the file. Each takes a level for the shell.
 func (h *shellCtlHandle) words() []word {
 	s := h.f.shell
-	return []word{
-		{"size", "ROWS COLS", "the size: a vote if attached, else as it is to be", 2, 2, func(args []string) error {
-			rows, cols, err := parseSides(args[0], args[1])
-			if err != nil {
+	from := func(need tree.Level, do func(args []string) error) func(args []string) error {
+		return func(args []string) error {
+			if err := s.check(h.c, need); err != nil {
 				return err
 			}
-			return s.size(h.attachment(), rows, cols)
-		}},
-		{"signal", "NAME", "signal the foreground of the shell", 1, 1, func(args []string) error {
-			return s.signal(args[0])
-		}},
-		{"kill", "", "end the shell: a hangup, and a kill if that does not do", 0, 0, func([]string) error {
-			return s.kill()
-		}},
-		{"title", "TEXT", "what the attached are to show as its title", 1, -1, func(args []string) error {
-			return s.setTitle(strings.Join(args, " "))
-		}},
-		{"policy", strings.Join(policies, "|"), "how the size follows from the votes", 1, 1, func(args []string) error {
-			return s.setPolicy(args[0])
-		}},
-		{"attach", "rw|ro ROWS COLS [TERM]", "make this open an attachment", 3, 4, h.attach},
-		{"detach", "[ID|all|others]", "end this attachment, or others", 0, 1, func(args []string) error {
-			return s.detach(h.c, h.attachment(), args)
-		}},
+			return do(args)
+		}
 	}
+	const write, own = tree.LevelWrite, tree.LevelOwn
+	return []word{
+		{"size", "ROWS COLS", "the size: a vote if attached, else as it is to be", 2, 2, h.size},
+		{"signal", "NAME", "signal the foreground of the shell", 1, 1, from(write, func(args []string) error {
+			return s.signal(args[0])
+		})},
+		{"kill", "", "end the shell: a hangup, and a kill if that does not do", 0, 0, from(own, func([]string) error {
+			return s.kill()
+		})},
+		{"title", "TEXT", "what the attached are to show as its title", 1, -1, from(write, func(args []string) error {
+			return s.setTitle(strings.Join(args, " "))
+		})},
+		{"policy", strings.Join(policies, "|"), "how the size follows from the votes", 1, 1, from(own, func(args []string) error {
+			return s.setPolicy(args[0])
+		})},
+		{"attach", "rw|ro ROWS COLS [TERM]", "make this open an attachment", 3, 4, h.attach},
+		{"detach", "[ID|all|others]", "end this attachment, or others", 0, 1, h.detach},
+	}
+}
+
+// size is the word: a vote takes what typing takes. Who only looks on says what
+// its own terminal can show, which moves nobody.
+func (h *shellCtlHandle) size(args []string) error {
+	rows, cols, err := parseSides(args[0], args[1])
+	if err != nil {
+		return err
+	}
+	s, a := h.f.shell, h.attachment()
+	if a == nil {
+		err = s.check(h.c, tree.LevelWrite)
+	}
+	if err != nil {
+		return err
+	}
+	return s.size(a, rows, cols)
+}
+
+// detach is the word: everybody may go, and the owner may send others away.
+func (h *shellCtlHandle) detach(args []string) error {
+	if len(args) > 0 {
+		if err := h.f.shell.check(h.c, tree.LevelOwn); err != nil {
+			return err
+		}
+	}
+	return h.f.shell.detach(h.c, h.attachment(), args)
 }
 
 func (h *shellCtlHandle) attach(args []string) error {
@@ -110,6 +140,11 @@ func (h *shellCtlHandle) attach(args []string) error {
 	rows, cols, err := parseSides(args[1], args[2])
 	if err != nil {
 		return err
+	}
+	if args[0] == "rw" {
+		if err := h.f.shell.check(h.c, tree.LevelWrite); err != nil {
+			return fmt.Errorf("attach: %w", err)
+		}
 	}
 	if h.attachment() != nil {
 		return errors.New("attach: attached already: open ctl again")

@@ -148,7 +148,7 @@ func (f *hubFile) unspoolLocked(reason ...string) {
 	f.spool = nil
 	f.countSpoolLocked()
 	sp.left = !sp.removed
-	f.fs.sayLocked("hub nospool", append([]string{f.pathLocked()}, reason...)...)
+	f.sayDiskLocked("hub nospool", reason...)
 	sp.saveLocked()
 }
 
@@ -210,7 +210,7 @@ func (sp *spool) goes() bool {
 
 // endLocked ends the stream, and has that noted.
 func (f *hubFile) endLocked(status string) {
-	f.fs.sayLocked("hub end", f.pathLocked(), status)
+	f.sayLocked("hub end", status)
 	f.fs.later(func() { f.hub.End(status); f.changed() })
 }
 
@@ -259,9 +259,9 @@ func (sp *spool) lineLocked() string {
 		sp.store.Size(), sp.sync, sp.keep, int64(sp.age.Seconds()))
 }
 
-// mayKeep says whether c may have f kept on disk, or not any more.
-func (f *hubFile) mayKeep(c *tree.Caller) error {
-	if !f.mayOwn(c) {
+// mayKeepLocked says whether c may have f kept on disk, or not any more.
+func (f *hubFile) mayKeepLocked(c *tree.Caller) error {
+	if !mayOwnLocked(c, f) {
 		return fmt.Errorf("only %s, the owner of the hub, may say whether it is on disk: %w", f.owner, tree.ErrPermission)
 	}
 	return nil

@@ -119,7 +119,7 @@ func (fs *FS) spoolWord(c *tree.Caller, args []string) error {
 	}
 	f.spool = sp
 	f.countSpoolLocked()
-	fs.sayLocked("hub spool", f.pathLocked(), sp.store.Dir())
+	f.sayDiskLocked("hub spool", sp.store.Dir())
 	fs.later(func() { err = f.hub.Spool(sp.store) })
 	if f.orphan || !f.linked { // removed meanwhile
 		sp.removeLocked()
@@ -144,11 +144,11 @@ func (fs *FS) spoolWord(c *tree.Caller, args []string) error {
 // spoolableLocked finds the hub. If it is spooled already, and it can be that
 // only the limits are to be others, it returns its spool.
 func (fs *FS) spoolableLocked(c *tree.Caller, o spoolOptions) (*hubFile, *spool, error) {
-	f, err := fs.hubLocked(o.hub)
+	f, err := fs.hubLocked(c, o.hub, tree.LevelView)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := f.mayKeep(c); err != nil {
+	if err := f.mayKeepLocked(c); err != nil {
 		return nil, nil, fmt.Errorf("spool: %w", err)
 	}
 	sp := f.spool
@@ -248,14 +248,14 @@ func emptyOrNot(dir string) error {
 }
 
 // nospool is the word nospool: the hub goes on in memory, and the files stay.
-func (fs *FS) nospool(c *tree.Caller, args []string) error {
+func (fs *FS) nospool(c *tree.Caller, path string) error {
 	fs.mu.Lock()
-	f, err := fs.hubLocked(args[0])
+	f, err := fs.hubLocked(c, path, tree.LevelView)
 	if err == nil {
-		err = f.mayKeep(c)
+		err = f.mayKeepLocked(c)
 	}
 	if err == nil && f.spool == nil {
-		err = fmt.Errorf("%s is not spooled: %w", args[0], tree.ErrNotExist)
+		err = fmt.Errorf("%s is not spooled: %w", path, tree.ErrNotExist)
 	}
 	if err != nil {
 		fs.mu.Unlock()

@@ -55,7 +55,7 @@ func (fs *FS) Stats() Stats {
 	s.Retained, s.Room = used, max(0, most-used)
 	fs.mu.Lock()
 	s.Shells = len(fs.byName)
-	hubs, ways := fs.hubsLocked(), fs.waysLocked()
+	hubs, ways := fs.hubsLocked(nil), fs.waysLocked()
 	fs.mu.Unlock()
 	slices.SortFunc(hubs, func(a, b namedHub) int { return cmp.Compare(a.file.path, b.file.path) })
 	counts := make(map[*hubFile]hub.Status, len(hubs))

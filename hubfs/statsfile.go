@@ -31,7 +31,7 @@ func (f *statsFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if !tree.Writable(mode) {
 		return &textHandle{content: f.content}, nil
 	}
-	return &statsHandle{f: f, c: c, due: time.Now()}, nil
+	return &statsHandle{f: f, due: time.Now()}, nil
 }
 
 // A statsHandle is one open of /stats that can be told what to give: one block
@@ -45,7 +45,6 @@ func (f *statsFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 // do if nobody waits any more.
 type statsHandle struct {
 	f *statsFile
-	c *tree.Caller
 
 	mu    sync.Mutex    // guards what follows; nothing is called while it is held
 	every time.Duration // between two blocks; 0: there is one
@@ -62,7 +61,6 @@ func (h *statsHandle) WriteAt(p []byte, off int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	h.f.wrote(&h.c.User)
 	return len(p), nil
 }
 
@@ -166,7 +164,10 @@ func (h *statsHandle) Close() error {
 // newMetricsFile is /metrics: the counters in the words of whoever gave
 // Config.Metrics.
 func newMetricsFile(fs *FS) *text {
-	f := &text{content: func() string { return fs.cfg.Metrics(fs.Stats()) }}
+	f := &text{
+		content: func(*tree.Caller) string { return fs.cfg.Metrics(fs.Stats()) },
+		rule:    rule{see: tree.LevelView, read: tree.LevelView, write: nobody},
+	}
 	f.init(fs, fs.newPath(), "metrics", fs.cfg.Owner, 0o444)
 	return f
 }

@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	"hubfs/hub"
+	"hubfs/tree"
 )
 
 func newStatusFile(fs *FS) *text {
-	f := &text{content: fs.status}
+	f := &text{content: fs.status, rule: rule{below: true, see: tree.LevelView, read: tree.LevelView, write: nobody}}
 	f.init(fs, fs.newPath(), "status", fs.cfg.Owner, 0o444)
 	return f
 }
@@ -23,12 +24,16 @@ type namedHub struct {
 	onDisk int64  // bytes
 }
 
-// hubsLocked returns all hubs, in the order of their names.
-func (fs *FS) hubsLocked() []namedHub {
+// hubsLocked returns all hubs that are there for c, in the order of their names;
+// nil is the server itself.
+func (fs *FS) hubsLocked(c *tree.Caller) []namedHub {
 	var hubs []namedHub
 	fs.root.eachHubLocked(func(f *hubFile) {
+		if !seesLocked(c, f) {
+			return
+		}
 		h := namedHub{name: f.pathLocked(), file: f}
-		if f.spool != nil {
+		if f.spool != nil && (c == nil || mayAll(c, tree.LevelView)) { // it says where on the disk
 			h.spool, h.onDisk = f.spool.lineLocked(), f.spool.store.Size()
 		}
 		hubs = append(hubs, h)
@@ -36,16 +41,19 @@ func (fs *FS) hubsLocked() []namedHub {
 	return hubs
 }
 
-// status is the content of /status: one line a thing, the server first, then
+// status is the content of /status for c: one line a thing, the server first, then
 // hubs with their readers, then shells, pipes and connections.
-func (fs *FS) status() string {
+func (fs *FS) status(c *tree.Caller) string {
 	fs.mu.Lock()
-	hubs := fs.hubsLocked()
+	hubs := fs.hubsLocked(c)
 	var shells []string
 	for _, s := range fs.byName {
+		if !seesLocked(c, s.node) {
+			continue
+		}
 		shells = append(shells, "shell "+s.statusLocked()+"\n")
 	}
-	pipes := fs.pipeLinesLocked()
+	pipes := fs.pipeLinesLocked(c)
 	fs.mu.Unlock()
 	slices.Sort(shells)
 
@@ -53,17 +61,19 @@ func (fs *FS) status() string {
 	// The time of the start, to the nanosecond, tells one run of the server from
 	// another, to clients that come back.
 	fmt.Fprintf(&b, "server %s %d %d\n", field(fs.cfg.Name), os.Getpid(), fs.started.UnixNano())
-	for _, line := range fs.listenLines() {
-		b.WriteString(line)
+	if mayAll(c, tree.LevelOwn) {
+		for _, line := range fs.listenLines() {
+			b.WriteString(line)
+		}
 	}
 	for _, h := range hubs {
 		st := h.file.hub.Status()
 		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d%s\n", field(h.name), st.First, st.Next, st.Size,
 			st.Readers, st.Writers, modes(st), st.Lost, end(st))
 		b.WriteString(h.spool)
-		writeReaders(&b, h.name, h.file.hub)
+		writeReaders(&b, c, h.name, h.file.hub)
 	}
-	writeReaders(&b, "events", fs.events.lines.hub)
+	writeReaders(&b, c, "events", fs.events.lines.hub)
 	for _, line := range shells {
 		b.WriteString(line)
 	}
@@ -71,25 +81,40 @@ func (fs *FS) status() string {
 		b.WriteString(line())
 	}
 	if fs.cfg.Conns != nil {
-		for _, c := range fs.cfg.Conns() {
-			fmt.Fprintf(&b, "conn %d %s %s %d %d %s\n", c.ID, field(c.User), field(c.Addr), c.Fids, c.Waiting, since(c.Since))
+		for _, conn := range fs.cfg.Conns() {
+			if conn.ID == c.Conn || mayAll(c, tree.LevelOwn) {
+				fmt.Fprintf(&b, "conn %d %s %s %d %d %s\n", conn.ID, field(conn.User), field(conn.Addr),
+					conn.Fids, conn.Waiting, since(conn.Since))
+			}
 		}
 	}
 	return b.String()
 }
 
 // writeReaders writes a line for each reader. Its label is USER ADDR, as
-// fields. In a hub in fear those that hold it up, or are about to, are marked,
-// with the seconds for which a writer has been waiting.
-func writeReaders(b *strings.Builder, path string, h *hub.Hub) {
+// fields; where others are is for who owns the server. In a hub in fear those
+// that hold it up, or are about to, are marked, with the seconds for which a
+// writer has been waiting.
+func writeReaders(b *strings.Builder, c *tree.Caller, path string, h *hub.Hub) {
+	own, all := fields(c.User, c.Addr), mayAll(c, tree.LevelOwn)
 	for _, r := range h.Readers() {
-		fmt.Fprintf(b, "reader %s %s %d %d %d", field(path), r.Label, r.Offset, r.Lost, r.ID)
+		label := r.Label
+		if label != own && !all {
+			if path == "events" && !mayAll(c, tree.LevelView) { // which is about all that the server has
+				continue
+			}
+			label = firstField(label) + " " + hidden
+		}
+		fmt.Fprintf(b, "reader %s %s %d %d %d", field(path), label, r.Offset, r.Lost, r.ID)
 		if r.Slowest {
 			fmt.Fprintf(b, " slowest %d", int64(r.Stalls.Seconds()))
 		}
 		b.WriteByte('\n')
 	}
 }
+
+// hidden stands for an address that c is not told.
+const hidden = "-"
 
 // end is the END of a hub's line, with the blank before it: the status with
 // which the stream ended, which may be empty. While it flows there is none.

@@ -61,88 +61,119 @@ func doWord(words []word, line []string) error {
 
 // ctlWords are the commands of /ctl, as they are for one open of it.
 func ctlWords(h *ctlHandle) []word {
-	fs := h.f.fs
+	fs, c := h.f.fs, h.c
 	words := []word{
-		{"fear", "[HUB]", "writers wait for the slowest reader", 0, 1, fs.hubWord(
+		{"fear", "[HUB]", "writers wait for the slowest reader", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.fear = true },
 			func(f *hubFile) { f.hub.Fear(true) })},
-		{"calm", "[HUB]", "writers never wait; slow readers skip", 0, 1, fs.calm},
-		{"freeze", "[HUB]", "the hub stands still as a plain file", 0, 1, fs.hubWord(
+		{"calm", "[HUB]", "writers never wait; slow readers skip", 0, 1, fs.calm(c)},
+		{"freeze", "[HUB]", "the hub stands still as a plain file", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.frozen = true },
 			func(f *hubFile) { f.hub.Freeze(); f.say("hub freeze") })},
-		{"melt", "[HUB]", "the hub flows again", 0, 1, fs.hubWord(
+		{"melt", "[HUB]", "the hub flows again", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.frozen = false },
 			func(f *hubFile) { f.hub.Melt(); f.say("hub melt") })},
-		{"trunc", "[HUB]", "new readers start at the end", 0, 1, fs.hubWord(
+		{"trunc", "[HUB]", "new readers start at the end", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.trunc = true },
 			func(f *hubFile) { f.hub.Trunc(true) })},
-		{"notrunc", "[HUB]", "new readers start at the oldest byte", 0, 1, fs.hubWord(
+		{"notrunc", "[HUB]", "new readers start at the oldest byte", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.trunc = false },
 			func(f *hubFile) { f.hub.Trunc(false) })},
-		{"eof", "[HUB]", "every reader that is open now gets an end of file here", 0, 1, fs.hubWord(
+		{"eof", "[HUB]", "every reader that is open now gets an end of file here", 0, 1, fs.hubWord(c, tree.LevelWrite,
 			func() {},
 			func(f *hubFile) { f.hub.EOF() })},
-		{"end", "HUB [STATUS]", "the stream is complete", 1, -1, fs.end},
-		{"reopen", "HUB", "the stream goes on after all", 1, 1, fs.reopen},
-		{"size", "HUB BYTES", "how much the hub retains", 2, 2, fs.size},
-		{"limit", "HUB BYTES/S", "how fast writers of the hub may be", 2, 2, fs.limit},
-		{"nolimit", "HUB", "writers of the hub may be as fast as they can", 1, 1, fs.nolimit},
+		{"end", "HUB [STATUS]", "the stream is complete", 1, -1, func(args []string) error {
+			return fs.end(c, args)
+		}},
+		{"reopen", "HUB", "the stream goes on after all", 1, 1, func(args []string) error {
+			return fs.reopen(c, args[0])
+		}},
+		{"size", "HUB BYTES", "how much the hub retains", 2, 2, func(args []string) error {
+			return fs.size(c, args[0], args[1])
+		}},
+		{"limit", "HUB BYTES/S", "how fast writers of the hub may be", 2, 2, func(args []string) error {
+			return fs.limit(c, args[0], args[1])
+		}},
+		{"nolimit", "HUB", "writers of the hub may be as fast as they can", 1, 1, func(args []string) error {
+			return fs.withHub(c, args[0], tree.LevelOwn, func(f *hubFile) { f.hub.SetLimit(hub.Limit{}) })
+		}},
 		{"spool", spoolUsage, "the hub's history is on disk", 1, -1, func(args []string) error {
-			return fs.spoolWord(h.c, args)
+			return fs.spoolWord(c, args)
 		}},
 		{"nospool", "HUB", "the hub goes on in memory; the files stay", 1, 1, func(args []string) error {
-			return fs.nospool(h.c, args)
+			return fs.nospool(c, args[0])
 		}},
-		{"patience", "HUB SECONDS", "how long a writer in fear waits for a reader that does not move, which is dropped then", 2, 2, fs.patience},
-		{"nopatience", "HUB", "writers in fear wait for as long as it takes", 1, 1, fs.nopatience},
+		{"patience", "HUB SECONDS", "how long a writer in fear waits for a reader that does not move, which is dropped then", 2, 2, func(args []string) error {
+			return fs.patience(c, args[0], args[1])
+		}},
+		{"nopatience", "HUB", "writers in fear wait for as long as it takes", 1, 1, func(args []string) error {
+			return fs.withHub(c, args[0], tree.LevelOwn, func(f *hubFile) { f.hub.SetPatience(0) })
+		}},
 		{"drop", "READER", "end a reader; /status says its number", 1, 1, func(args []string) error {
-			return fs.drop(h.c, args)
+			return fs.drop(c, args)
 		}},
 		{"shell", shellUsage, "start a shell on this server", 1, -1, func(args []string) error {
-			return fs.shellWord(h.c, args)
+			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
+				return err
+			}
+			return fs.shellWord(c, args)
 		}},
 		{"host", hostUsage, "a shell that the writer of this line runs", 1, -1, func(args []string) error {
 			return fs.hostWord(h, args)
 		}},
 		{"kill", "NAME", "end a shell: a hangup, and a kill if that does not do", 1, 1, func(args []string) error {
-			s, err := fs.shellNamed(args[0])
+			s, err := fs.shellFor(c, args[0], tree.LevelOwn)
 			if err != nil {
 				return err
 			}
 			return s.kill()
 		}},
 		{"pipe", pipeUsage, "carry what is in hub FROM, and what comes, into hub TO", 1, -1, func(args []string) error {
+			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
+				return err
+			}
 			return fs.pipeWord(h, args)
 		}},
-		{"unpipe", "ID", "end a pipe", 1, 1, fs.unpipe},
+		{"unpipe", "ID", "end a pipe", 1, 1, func(args []string) error {
+			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
+				return err
+			}
+			return fs.unpipe(args[0])
+		}},
 		{"rm", "NAME", "remove the files of an ended shell, or a hub", 1, 1, func(args []string) error {
-			return fs.rm(h.c, args[0])
+			return fs.rm(c, args[0])
 		}},
 		{"quit", "", "stop the server", 0, 0, func([]string) error {
+			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
+				return err
+			}
 			fs.quitOnce.Do(func() { close(fs.quit) })
 			return nil
 		}},
 	}
-	words = append(words, fs.listenWords()...)
+	words = append(words, fs.listenWords(c)...)
 	if s := h.hosting(); s != nil {
 		words = append(words, hostWords(h, s)...)
 	}
 	return words
 }
 
-// hubWord returns a command that sets one hub or, without an argument, the
-// default and all hubs. What it does to hubs is queued, so that two such
+// hubWord returns a command that sets one hub, for who has a level for it, or,
+// without an argument, the default and all hubs, for who owns the server. What it does to hubs is queued, so that two such
 // commands reach all hubs in the same order.
-func (fs *FS) hubWord(def func(), one func(*hubFile)) func(args []string) error {
+func (fs *FS) hubWord(c *tree.Caller, need tree.Level, def func(), one func(*hubFile)) func(args []string) error {
 	return func(args []string) error {
 		fs.mu.Lock()
 		defer fs.unlockDone()
 		if len(args) == 0 {
+			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
+				return err
+			}
 			def()
 			fs.root.eachHubLocked(func(f *hubFile) { fs.later(func() { one(f) }) })
 			return nil
 		}
-		return fs.withHubLocked(args[0], one)
+		return fs.withHubLocked(c, args[0], need, one)
 	}
 }
 
@@ -150,20 +181,21 @@ func (fs *FS) hubWord(def func(), one func(*hubFile)) func(args []string) error 
 // alone. They are in fear from the start whatever the default is, so that a
 // paste into a busy program waits instead of vanishing; who wants one of them
 // calm says its name.
-func (fs *FS) calm(args []string) error {
-	calm := func(f *hubFile) { f.hub.Fear(false) }
-	return fs.hubWord(
-		func() { fs.fear = false },
-		func(f *hubFile) {
-			if len(args) > 0 || !f.input {
-				calm(f)
-			}
-		})(args)
+func (fs *FS) calm(c *tree.Caller) func(args []string) error {
+	return func(args []string) error {
+		return fs.hubWord(c, tree.LevelOwn,
+			func() { fs.fear = false },
+			func(f *hubFile) {
+				if len(args) > 0 || !f.input {
+					f.hub.Fear(false)
+				}
+			})(args)
+	}
 }
 
-// withHubLocked queues what to do to the hub at path.
-func (fs *FS) withHubLocked(path string, do func(*hubFile)) error {
-	f, err := fs.hubLocked(path)
+// withHubLocked queues what to do to the hub at path, which takes a level for it.
+func (fs *FS) withHubLocked(c *tree.Caller, path string, need tree.Level, do func(*hubFile)) error {
+	f, err := fs.hubLocked(c, path, need)
 	if err != nil {
 		return err
 	}
@@ -171,28 +203,28 @@ func (fs *FS) withHubLocked(path string, do func(*hubFile)) error {
 	return nil
 }
 
-func (fs *FS) withHub(path string, do func(*hubFile)) error {
+func (fs *FS) withHub(c *tree.Caller, path string, need tree.Level, do func(*hubFile)) error {
 	fs.mu.Lock()
 	defer fs.unlockDone()
-	return fs.withHubLocked(path, do)
+	return fs.withHubLocked(c, path, need, do)
 }
 
-func (fs *FS) end(args []string) error {
+func (fs *FS) end(c *tree.Caller, args []string) error {
 	path, status := args[0], strings.Join(args[1:], " ")
 	if err := checkText(status); err != nil {
 		return err
 	}
-	f, err := fs.endHub(path, status)
+	f, err := fs.endHub(c, path, status)
 	if err != nil {
 		return err
 	}
 	return f.noted()
 }
 
-func (fs *FS) endHub(path, status string) (*hubFile, error) {
+func (fs *FS) endHub(c *tree.Caller, path, status string) (*hubFile, error) {
 	fs.mu.Lock()
 	defer fs.unlockDone()
-	f, err := fs.hubLocked(path)
+	f, err := fs.hubLocked(c, path, tree.LevelWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -203,18 +235,18 @@ func (fs *FS) endHub(path, status string) (*hubFile, error) {
 	return f, nil
 }
 
-func (fs *FS) reopen(args []string) error {
-	f, err := fs.reopenHub(args[0])
+func (fs *FS) reopen(c *tree.Caller, path string) error {
+	f, err := fs.reopenHub(c, path)
 	if err != nil {
 		return err
 	}
 	return f.noted()
 }
 
-func (fs *FS) reopenHub(path string) (*hubFile, error) {
+func (fs *FS) reopenHub(c *tree.Caller, path string) (*hubFile, error) {
 	fs.mu.Lock()
 	defer fs.unlockDone()
-	f, err := fs.hubLocked(path)
+	f, err := fs.hubLocked(c, path, tree.LevelWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -246,8 +278,8 @@ func number(s string) (int64, error) {
 	return n, nil
 }
 
-func (fs *FS) size(args []string) error {
-	n, err := parseBytes(args[1])
+func (fs *FS) size(c *tree.Caller, path, arg string) error {
+	n, err := parseBytes(arg)
 	if err != nil {
 		return err
 	}
@@ -255,30 +287,29 @@ func (fs *FS) size(args []string) error {
 		return fmt.Errorf("size: %d is more than the %d bytes that all hubs may retain: %w", n, fs.cfg.MaxRetained, tree.ErrLimit)
 	}
 	var set error
-	if err := fs.withHub(args[0], func(f *hubFile) { set = f.hub.SetSize(n) }); err != nil {
+	if err := fs.withHub(c, path, tree.LevelWrite, func(f *hubFile) { set = f.hub.SetSize(n) }); err != nil {
 		return err
 	}
 	return set
 }
 
-func (fs *FS) limit(args []string) error {
-	n, err := number(args[1])
+func (fs *FS) limit(c *tree.Caller, path, arg string) error {
+	n, err := number(arg)
 	if err != nil {
 		return err
 	}
 	l := hub.Limit{BytesPerSecond: n, Reset: fs.cfg.Limit.Reset}
-	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetLimit(l) })
-}
-
-func (fs *FS) nolimit(args []string) error {
-	return fs.withHub(args[0], func(f *hubFile) { f.hub.SetLimit(hub.Limit{}) })
+	return fs.withHub(c, path, tree.LevelOwn, func(f *hubFile) { f.hub.SetLimit(l) })
 }
 
 // rm removes a hub, or a shell that has ended or whose host is away.
 func (fs *FS) rm(c *tree.Caller, name string) error {
 	fs.mu.Lock()
 	s := fs.byName[name]
-	f, err := fs.hubLocked(name)
+	if s != nil && !seesLocked(c, s.node) {
+		s = nil
+	}
+	f, err := fs.hubLocked(c, name, tree.LevelView)
 	loose := err == nil && f.shell == nil
 	switch {
 	case s != nil && loose:

@@ -1,0 +1,144 @@
+package hubfs
+
+import (
+	"hubfs/tree"
+)
+
+// A bound is a node in the hands of a caller whose rights have bounds: what it
+// may not do is refused here, and what is not there any more for it, since it
+// was renamed or its rights are others, is not described to it either. Callers
+// without bounds have the nodes themselves.
+type bound struct {
+	fs   *FS
+	c    *tree.Caller
+	node tree.Node
+	seen tree.Info // what it was when it was found
+}
+
+// A boundDir is a bound of a directory, and a boundFile one of a file.
+type (
+	boundDir  struct{ bound }
+	boundFile struct{ bound }
+)
+
+// bind returns n as c is to have it.
+func (fs *FS) bind(c *tree.Caller, n tree.Node) tree.Node {
+	if c.Rights == nil {
+		return n
+	}
+	b := bound{fs: fs, c: c, node: n, seen: infoFor(c, n)}
+	if _, ok := n.(tree.Dir); ok {
+		return &boundDir{b}
+	}
+	return &boundFile{b}
+}
+
+// find returns n as c is to have it, if it is there for c.
+func (fs *FS) find(c *tree.Caller, n tree.Node, err error) (tree.Node, error) {
+	if err != nil || c.Rights == nil {
+		return n, err
+	}
+	if !fs.sees(c, n) {
+		return nil, tree.ErrNotExist
+	}
+	return fs.bind(c, n), nil
+}
+
+// sees is seesLocked for who does not hold mu.
+func (fs *FS) sees(c *tree.Caller, n tree.Node) bool {
+	if c.Rights == nil {
+		return true
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return seesLocked(c, n)
+}
+
+// infoFor describes a node to c. Who wrote a file of the server last is not for
+// everybody.
+func infoFor(c *tree.Caller, n tree.Node) tree.Info {
+	info := n.Stat()
+	if c.Rights == nil || mayAll(c, tree.LevelOwn) {
+		return info
+	}
+	switch n.(type) {
+	case *ctlFile, *statsFile:
+		info.MUID = info.UID
+	}
+	return info
+}
+
+// rule returns the node's rule, and whether the node is there.
+func (b *bound) rule(c *tree.Caller) (r rule, ok bool) {
+	b.fs.mu.Lock()
+	defer b.fs.mu.Unlock()
+	r = ruleLocked(b.node)
+	return r, r.may(c, r.see)
+}
+
+// Stat describes the node. One that is not there any more keeps its name and
+// its qid.
+func (b *bound) Stat() tree.Info {
+	if _, ok := b.rule(b.c); ok {
+		return infoFor(b.c, b.node)
+	}
+	return tree.Info{
+		Name: b.seen.Name, Path: b.seen.Path, Mode: b.seen.Mode & tree.ModeDir,
+		Atime: b.seen.Mtime, Mtime: b.seen.Mtime, UID: b.seen.UID, GID: b.seen.GID, MUID: b.seen.UID,
+	}
+}
+
+// Remove removes the node, if c may and it can be removed.
+func (b *bound) Remove(c *tree.Caller) error {
+	if _, ok := b.rule(c); !ok {
+		return tree.ErrNotExist
+	}
+	if n, ok := b.node.(tree.Remover); ok {
+		return n.Remove(c)
+	}
+	return tree.ErrPermission
+}
+
+// Change changes the node. What has no effect on its bytes may who may write
+// them; the rest is for the node to decide.
+func (b *bound) Change(c *tree.Caller, ch tree.Change) error {
+	r, ok := b.rule(c)
+	n, can := b.node.(tree.Changer)
+	switch {
+	case !ok:
+		return tree.ErrNotExist
+	case !can, ch.Name == nil && ch.Mode == nil && !r.may(c, r.write) && r.level(c) != tree.LevelOwn:
+		return tree.ErrPermission
+	}
+	return n.Change(c, ch)
+}
+
+// Lookup finds a child.
+func (b *boundDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
+	return b.node.(tree.Dir).Lookup(c, name)
+}
+
+// List describes the children.
+func (b *boundDir) List(c *tree.Caller) ([]tree.Info, error) { return b.node.(tree.Dir).List(c) }
+
+// Create makes a child, if anything can be made here.
+func (b *boundDir) Create(c *tree.Caller, name string, perm uint32, mode uint8) (tree.Node, tree.Handle, error) {
+	if n, ok := b.node.(tree.Creator); ok {
+		return n.Create(c, name, perm, mode)
+	}
+	return nil, nil, tree.ErrPermission
+}
+
+// Open opens the file, if c may do with it what mode asks for.
+func (b *boundFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
+	r, ok := b.rule(c)
+	switch {
+	case !ok:
+		return nil, tree.ErrNotExist
+	case tree.Readable(mode) && !r.may(c, r.read),
+		(tree.Writable(mode) || mode&tree.OpenTrunc != 0) && !r.may(c, r.write),
+		mode&tree.OpenRClose != 0 && r.level(c) != tree.LevelOwn:
+		return nil, tree.ErrPermission
+	}
+	return b.node.(tree.File).Open(c, mode)
+}
