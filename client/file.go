@@ -48,6 +48,10 @@ func (c *Conn) newFile(path string, fid uint32, qid wire.Qid, iounit uint32) *Fi
 // Path returns the path with which the file was opened.
 func (f *File) Path() string { return f.path }
 
+// QidPath returns the server's number for the file: as long as the server runs
+// no other file has it, if the server is as 9P wants it.
+func (f *File) QidPath() uint64 { return f.qid.Path }
+
 // Unit returns how many bytes fit into one message: a write of no more than
 // these goes whole.
 func (f *File) Unit() int { return f.unit }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Modes follow what the programs of a shell switch on in the terminal, so
@@ -13,18 +14,19 @@ import (
 // terminal that is left in the alternate screen, with the mouse reported and
 // the cursor hidden, is not put back as it was.
 type Modes struct {
-	on       []int // private modes that are set and were not
-	off      []int // private modes that are reset and were set
-	keypad   bool  // ESC =
-	insert   bool  // CSI 4 h
-	graphics bool  // ESC ( 0
-	region   bool  // margins are set
-	style    bool  // the cursor's shape was changed
-	sgr      bool  // colours are on
-	kitty    int   // keyboard modes pushed
-	other    bool  // modifyOtherKeys
-	column   bool  // the last byte was no newline
-	part     []byte
+	on       []int  // private modes that are set and were not
+	off      []int  // private modes that are reset and were set
+	keypad   bool   // ESC =
+	insert   bool   // CSI 4 h
+	graphics bool   // ESC ( 0
+	region   bool   // margins are set
+	style    bool   // the cursor's shape was changed
+	sgr      bool   // colours are on
+	kitty    int    // keyboard modes pushed
+	other    bool   // modifyOtherKeys
+	column   bool   // the last byte was no newline
+	part     []byte // of a sequence that has not ended
+	char     []byte // of a character that has not ended
 }
 
 // Private modes that are off, or on, in a terminal that nobody has touched.
@@ -41,6 +43,7 @@ func (m *Modes) See(p []byte) {
 		return
 	}
 	m.column = p[len(p)-1] != '\n'
+	m.char = beginning(append(m.char, p[max(0, len(p)-utf8.UTFMax):]...))
 	if len(m.part) > 0 {
 		m.part = append(m.part, p...)
 		p, m.part = m.part, nil
@@ -57,6 +60,31 @@ func (m *Modes) See(p []byte) {
 		m.apply(q)
 		p = p[at+n:]
 	}
+}
+
+// beginning returns the beginning of a character at the end of p.
+func beginning(p []byte) []byte {
+	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
+		if end := p[len(p)-n:]; utf8.RuneStart(end[0]) {
+			if utf8.FullRune(end) {
+				break
+			}
+			return bytes.Clone(end)
+		}
+	}
+	return nil
+}
+
+// TakePart returns the bytes of a sequence or a character at whose middle the
+// output stands, and forgets them. What is written between them and the rest
+// breaks them apart: they have to be written again, and shown to See.
+func (m *Modes) TakePart() []byte {
+	part := m.part
+	if len(part) == 0 {
+		part = m.char
+	}
+	m.part, m.char = nil, nil
+	return part
 }
 
 func (m *Modes) apply(q sequence) {

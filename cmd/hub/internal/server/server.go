@@ -70,7 +70,7 @@ func Connect(ctx context.Context, a transport.Addr, o Options) (*Server, error) 
 		if err != nil {
 			return nil, connectError(a, o.Start, err)
 		}
-		conn, err := client.New(ctx, c, client.Options{Ordered: true, Uname: userName(), Token: o.Token})
+		conn, err := client.New(ctx, c, client.Options{Ordered: true, Uname: userName(), Token: o.Token, Keepalive: keepalive(a)})
 		if err == nil {
 			srv := &Server{conn, a}
 			if o.Token != "" && a.Network == "tls" {

@@ -142,14 +142,21 @@ func (s *Server) Shell(ctx context.Context, name string) (Shell, error) {
 	return parseShell(splitFields(strings.TrimSpace(string(data))))
 }
 
-// ShellAndHubs reads the status of a shell and of its hubs NAME0, NAME1 and
-// NAME2. It is what a session begins with, and so reads /status only as far as
-// it must: to the shell's line, which comes after those of the hubs.
-func (s *Server) ShellAndHubs(ctx context.Context, name string) (sh Shell, hubs [3]Hub, err error) {
+// A ShellStatus is a shell and its hubs NAME0, NAME1 and NAME2.
+type ShellStatus struct {
+	Shell Shell
+	Hubs  [3]Hub
+	Run   string // as Status has it
+}
+
+// ShellStatus reads the status of a shell. It is what a session begins with,
+// and so reads /status only as far as it must: to the shell's line, which comes
+// after those of the hubs.
+func (s *Server) ShellStatus(ctx context.Context, name string) (st ShellStatus, err error) {
 	buf := make([]byte, 16<<10)
 	f, n, err := s.OpenRead(ctx, "/status", client.OREAD, buf)
 	if err != nil {
-		return sh, hubs, fmt.Errorf("read /status: %w", err)
+		return st, fmt.Errorf("read /status: %w", err)
 	}
 	defer func() { go f.Close() }() // ends with the server's answer, or with the connection
 	var line []byte
@@ -167,20 +174,30 @@ func (s *Server) ShellAndHubs(ctx context.Context, name string) (sh Shell, hubs 
 			switch {
 			case len(f) > 1 && f[0] == "hub" && len(f[1]) == len(name)+1 && strings.HasPrefix(f[1], name):
 				if n := f[1][len(name)]; n >= '0' && n <= '2' {
-					if hubs[n-'0'], err = parseHub(f[1:]); err != nil {
-						return sh, hubs, err
+					if st.Hubs[n-'0'], err = parseHub(f[1:]); err != nil {
+						return st, err
 					}
 				}
 			case len(f) > 1 && f[0] == "shell" && f[1] == name:
-				sh, err = parseShell(f[1:])
-				return sh, hubs, err
+				st.Shell, err = parseShell(f[1:])
+				return st, err
+			case len(f) > 0 && f[0] == "server":
+				st.Run = run(f)
 			}
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return sh, hubs, fmt.Errorf("read /status: %w", err)
+		return st, fmt.Errorf("read /status: %w", err)
 	}
-	return sh, hubs, fmt.Errorf("shell %s: %w", name, client.ErrNotExist)
+	return st, fmt.Errorf("shell %s: %w", name, client.ErrNotExist)
+}
+
+// run is the run of the server that its line, server NAME PID STARTED, is about.
+func run(f []string) string {
+	if len(f) < 4 {
+		return ""
+	}
+	return f[2] + " " + f[3]
 }
 
 // Hub returns the status of one hub, and whether there is such a hub.
@@ -256,10 +273,8 @@ func parseStatus(data []byte) (Status, error) {
 				return st, err
 			}
 			spools[name] = sp
-		case "server": // NAME PID STARTED
-			if len(f) > 3 {
-				st.Run = f[2] + " " + f[3]
-			}
+		case "server":
+			st.Run = run(f)
 		}
 	}
 	for i := range st.Hubs {

@@ -35,7 +35,7 @@ func (s *session) key(ctx context.Context, key rune) error {
 	case '%', ':':
 		s.open1("", "%", func(ctx context.Context, line string) error { return s.percentLine(ctx, line) })
 	case 'n', 'p':
-		return s.step(ctx, map[rune]int{'n': 1, 'p': -1}[key])
+		return s.neighbour(ctx, map[rune]int{'n': 1, 'p': -1}[key])
 	case 'l':
 		return s.choose(ctx)
 	case 'r':
@@ -92,10 +92,8 @@ func (s *session) trouble(err error) error {
 	if err == nil {
 		return nil
 	}
-	select {
-	case <-s.cfg.Server.Done():
-		return err
-	default:
+	if lost(err) && s.away == nil {
+		return err // the loop sees to it
 	}
 	text := "hub: " + err.Error() + "\n"
 	if e := new(server.Error); errors.As(err, &e) && e.Hint != "" {
@@ -120,9 +118,7 @@ func (s *session) closePrompt(ctx context.Context, ok bool) error {
 	p := s.prompt
 	s.prompt = nil
 	if s.screen.close() {
-		if err := s.view.nudge(ctx); err != nil {
-			return err
-		}
+		s.view.nudge()
 	}
 	if line := strings.TrimSpace(string(p.line)); ok && p.do != nil && line != "" {
 		return p.do(ctx, line)
@@ -146,7 +142,10 @@ func (s *session) percentLine(ctx context.Context, line string) error {
 func (s *session) percent(ctx context.Context, c percent) error {
 	ctx, cancel := context.WithTimeout(ctx, serverPatience)
 	defer cancel()
-	v, srv := s.view, s.cfg.Server
+	v, srv := s.view, s.srv
+	if s.away != nil && c.verb.asks() {
+		return s.trouble(s.errAway())
+	}
 	switch c.verb {
 	case verbDetach:
 		s.end = &End{Shell: v.name}
@@ -194,7 +193,7 @@ func (s *session) allHubs(ctx context.Context, word string) error {
 	for _, n := range []string{"0", "1", "2"} {
 		lines = append(lines, server.Line(word, s.view.name+n)...)
 	}
-	return s.cfg.Server.WriteFile(ctx, "/ctl", lines)
+	return s.srv.WriteFile(ctx, "/ctl", lines)
 }
 
 // termEnv is what a shell that we start should know of our terminal.
@@ -207,6 +206,9 @@ func (s *session) termEnv() []string {
 
 // moveTo leaves the shell for another. If that cannot be attached to, we stay.
 func (s *session) moveTo(ctx context.Context, name string) error {
+	if s.away != nil {
+		return s.errAway()
+	}
 	if name == s.view.name {
 		return nil
 	}
@@ -218,11 +220,14 @@ func (s *session) moveTo(ctx context.Context, name string) error {
 	return s.enter(v)
 }
 
-// step goes to the next shell, or the one before.
-func (s *session) step(ctx context.Context, step int) error {
+// neighbour goes to the next shell, or the one before.
+func (s *session) neighbour(ctx context.Context, step int) error {
+	if s.away != nil {
+		return s.trouble(s.errAway())
+	}
 	ctx, cancel := context.WithTimeout(ctx, serverPatience)
 	defer cancel()
-	st, err := s.cfg.Server.Status(ctx)
+	st, err := s.srv.Status(ctx)
 	if err != nil {
 		return s.trouble(err)
 	}
@@ -235,9 +240,12 @@ func (s *session) step(ctx context.Context, step int) error {
 
 // choose lets the person choose a shell from a list.
 func (s *session) choose(ctx context.Context) error {
+	if s.away != nil {
+		return s.trouble(s.errAway())
+	}
 	ctx, cancel := context.WithTimeout(ctx, serverPatience)
 	defer cancel()
-	st, err := s.cfg.Server.Status(ctx)
+	st, err := s.srv.Status(ctx)
 	if err != nil {
 		return s.trouble(err)
 	}
@@ -278,18 +286,21 @@ func (s *session) statusText(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, serverPatience)
 	defer cancel()
 	v := s.view
-	sh, err := s.cfg.Server.Shell(ctx, v.name)
+	if s.away != nil {
+		return s.awayStatus(), nil
+	}
+	sh, err := s.srv.Shell(ctx, v.name)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "attached to shell %s of server %s\n", v.name, s.cfg.Server.Addr)
+	fmt.Fprintf(&b, "attached to shell %s of server %s\n", v.name, s.srv.Addr)
 	fmt.Fprintf(&b, "%s, process %d, %d attached", sh.State, sh.PID, sh.Clients)
 	if v.pty {
 		fmt.Fprintf(&b, ", terminal %dx%d", sh.Rows, sh.Cols)
 	}
 	fmt.Fprintf(&b, "\ncommand: %s\n", sh.Command)
-	if s.cfg.ReadOnly {
+	if v.ro {
 		b.WriteString("we only watch\n")
 	}
 	ms := func(i int) int64 { return v.delays[i].Get().Milliseconds() }

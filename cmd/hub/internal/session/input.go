@@ -48,8 +48,16 @@ func (s *session) endOfInput(ctx context.Context, err error) (stay bool) {
 		s.send(p)
 	}
 	if errors.Is(err, io.EOF) && s.cfg.Terminal.IsTerminal() && !s.raw {
-		s.trouble(s.cfg.Server.Ctl(ctx, "eof", s.view.name+"0"))
+		if s.away != nil {
+			s.trouble(s.errAway())
+		} else {
+			s.trouble(s.srv.Ctl(ctx, "eof", s.view.name+"0"))
+		}
 		return true
+	}
+	if s.away != nil && !s.cfg.Terminal.IsTerminal() {
+		s.away.leave = true
+		return false
 	}
 	s.end = &End{Shell: s.view.name}
 	return false

@@ -28,6 +28,15 @@ const (
 	verbHelp
 )
 
+// asks reports whether the server is needed for it.
+func (v verb) asks() bool {
+	switch v {
+	case verbDetach, verbStatus, verbErr, verbIn, verbOut, verbHelp:
+		return false
+	}
+	return true
+}
+
 // An arg is what a % command wants after its word.
 type arg int
 

@@ -23,6 +23,7 @@ type screen struct {
 	open   bool          // guarded by mu: an overlay is open
 	closed chan struct{} // guarded by mu: made when somebody waits for the overlay to close
 	own    bool          // guarded by mu: the overlay has the alternate screen
+	over   bool          // guarded by mu: the last row is ours
 }
 
 func (s *screen) setRaw(raw bool) {
@@ -48,6 +49,9 @@ func (s *screen) show(ctx context.Context, w io.Writer, p []byte) error {
 		s.mu.Lock()
 	}
 	defer s.mu.Unlock()
+	if len(p) == 0 {
+		return nil
+	}
 	_, err := w.Write(p)
 	if s.raw {
 		s.modes.See(p) // after the write: nobody waits for it
@@ -120,6 +124,36 @@ func (s *screen) close() (redraw bool) {
 		s.closed = nil
 	}
 	return !s.own
+}
+
+// row writes a line of ours over the last row of the terminal, whatever stands
+// there. It is not written over an overlay.
+func (s *screen) row(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.raw || s.open {
+		return
+	}
+	s.over = true
+	rows, cols := s.size()
+	fmt.Fprintf(s.out, "\x1b7\x1b[%d;1H\x1b[;7m%s\x1b[m\x1b[K\x1b8", rows, clip(text, cols-1))
+}
+
+// takeRow empties the row that row has written, if it has, and notes in d what
+// that has done.
+func (s *screen) takeRow(d *damage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		return
+	}
+	s.over = false
+	rows, _ := s.size()
+	fmt.Fprintf(s.out, "\x1b7\x1b[%d;1H\x1b[m\x1b[2K\x1b8", rows)
+	d.again = d.again || !s.modes.Alternate()
+	if part := s.modes.TakePart(); len(part) > 0 {
+		d.rest = part
+	}
 }
 
 // clear empties the screen for what is shown again.

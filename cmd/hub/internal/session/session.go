@@ -46,7 +46,11 @@ const serverPatience = 10 * time.Second
 
 // A Config says how to attach.
 type Config struct {
-	Server   *server.Server
+	Server *server.Server
+	// Again makes another connection to the same server, when that is lost.
+	// It is ErrNotRunning where there is none any more. nil: it is not tried.
+	Again func(ctx context.Context) (*server.Server, error)
+
 	Terminal Terminal
 	Prefix   Prefix
 	History  int  // lines of output to show again; -1 is all
@@ -67,17 +71,33 @@ type End struct {
 	Exited bool // the shell ended, with Status; else we detached
 	Status shellctl.Status
 	Reason string // why we were detached, if we did not ask for it
+
+	// Untaken is how many typed bytes the server did not say that it has taken.
+	// It may have taken so many of them: Perhaps.
+	Untaken, Perhaps int64
 }
 
 // String says it for people.
 func (e End) String() string {
+	text := "detached from " + e.Shell
 	switch {
 	case e.Exited:
 		return fmt.Sprintf("shell %s %s", e.Shell, server.Ended(e.Status))
 	case e.Reason != "":
-		return fmt.Sprintf("detached from %s: %s", e.Shell, e.Reason)
+		text += ": " + e.Reason
 	}
-	return "detached from " + e.Shell
+	return text + untaken(e.Untaken, e.Perhaps)
+}
+
+// untaken says how many typed bytes were not taken.
+func untaken(n, perhaps int64) string {
+	switch {
+	case n == 0:
+		return ""
+	case perhaps == 0:
+		return fmt.Sprintf("; %d typed bytes were not taken", n)
+	}
+	return fmt.Sprintf("; %d typed bytes were not taken, of which %d may have been", n, perhaps)
 }
 
 // ExitCode is the status for the program to leave with.
@@ -103,6 +123,8 @@ type session struct {
 	calls  chan call // from the goroutine that reads the keys
 
 	// The loop's, and the keys' goroutine's while the loop runs a call of it.
+	srv    *server.Server // the connection; the last one while it is lost
+	away   *away          // nil: there is a connection
 	view   *view
 	raw    bool // keys are passed on as they are typed
 	end    *End // set when it is over
@@ -125,6 +147,7 @@ type call struct {
 func Attach(ctx context.Context, cfg Config, name string) (end End, err error) {
 	s := &session{
 		cfg:   cfg,
+		srv:   cfg.Server,
 		calls: make(chan call),
 		keys:  keyScanner{prefix: cfg.Prefix},
 		lines: lineScanner{start: true},
@@ -134,14 +157,37 @@ func Attach(ctx context.Context, cfg Config, name string) (end End, err error) {
 	if err := s.interruptible(ctx, func(ctx context.Context) error { return s.begin(ctx, name) }); err != nil {
 		return End{}, err
 	}
-	defer func() { s.view.close() }()
 	// Ends with what is typed, or with this process: a read of a terminal
 	// cannot be called off.
 	s.guard(func() { s.readKeys(ctx) })
-	if err := s.loop(ctx); err != nil {
+	err = s.loop(ctx)
+	s.hangUp()
+	if err != nil {
 		return End{}, err
 	}
+	if v := s.view; v.typed != nil && !s.end.Exited {
+		s.end.Untaken, s.end.Perhaps = v.typed.untaken()
+	}
 	return *s.end, nil
+}
+
+// hangUp leaves the shell, and the connections that we have made.
+func (s *session) hangUp() {
+	if a := s.away; a != nil {
+		a.end()
+		select {
+		case f := <-a.back:
+			if f.srv != nil {
+				f.srv.Close()
+			}
+		case <-time.After(time.Second): // a program that connects for us, perhaps
+		}
+		s.away = nil
+	}
+	s.view.close()
+	if s.srv != s.cfg.Server {
+		s.srv.Close()
+	}
 }
 
 // begin attaches to the first shell, starting it if that was asked for.
@@ -153,7 +199,7 @@ func (s *session) begin(ctx context.Context, name string) error {
 			v.close()
 		}
 		// If somebody else has started it meanwhile, we join.
-		err = s.cfg.Server.Start(ctx, name, *spec)
+		err = s.srv.Start(ctx, name, *spec)
 		if err == nil || errors.Is(err, client.ErrExist) {
 			v, err = s.open(ctx, name)
 		}
@@ -162,7 +208,7 @@ func (s *session) begin(ctx context.Context, name string) error {
 		return err
 	}
 	if s.cfg.Alone {
-		if err := v.ctlWords(ctx, "detach", "others"); err != nil {
+		if _, err := v.link.ctl.WriteContext(ctx, []byte(server.Line("detach", "others"))); err != nil {
 			v.close()
 			return fmt.Errorf("detach the others: %w", err)
 		}
@@ -274,64 +320,82 @@ func (s *session) setRaw(raw bool) error {
 
 // loop runs the session until it is over.
 func (s *session) loop(ctx context.Context) error {
-	// The size may have changed while we attached, and the signal was dropped.
-	if err := s.view.resize(ctx); err != nil {
-		return s.lost(err)
-	}
+	s.view.resize() // it may have changed while we attached, and the signal was dropped
 	for s.end == nil {
-		v := s.view
-		select {
-		case c := <-s.calls:
-			err := s.interruptible(ctx, c.do)
-			if err == nil && s.end == nil {
-				err = s.view.resize(ctx) // a change meanwhile was not seen
-			}
-			close(c.done)
-			if err != nil {
-				return s.lost(err)
-			}
-		case line, ok := <-v.notices:
-			if !ok {
-				v.notices = nil // the output says more, or the connection
-				continue
-			}
-			if err := s.notice(ctx, v, line); err != nil {
-				return s.lost(err)
-			}
-		case err := <-v.shown:
-			v.shown = nil
-			if err != nil {
-				return s.lost(err)
-			}
-			v.drained = true
-			s.over(v)
-		case sig := <-s.cfg.Terminal.Signals:
-			if err := s.signal(ctx, sig); err != nil {
-				return s.lost(err)
-			}
-		case <-s.cfg.Server.Done():
-			return s.lost(s.cfg.Server.Err())
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := s.survives(s.step(ctx)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// lost makes a lost connection one error, whatever noticed it.
-func (s *session) lost(err error) error {
+// step does what comes next.
+func (s *session) step(ctx context.Context) error {
+	v := s.view
+	gone := s.srv.Done()
+	var back chan found
+	var tick <-chan time.Time
+	if s.away != nil {
+		gone, back, tick = nil, s.away.back, s.away.tick.C
+	}
 	select {
-	case <-s.cfg.Server.Done():
-	default:
-		if !errors.Is(err, client.ErrLost) {
-			return err
+	case c := <-s.calls:
+		defer close(c.done)
+		err := s.interruptible(ctx, c.do)
+		if err == nil && s.end == nil {
+			s.view.resize() // a change meanwhile was not seen
 		}
+		return err
+	case line, ok := <-v.notices:
+		if !ok {
+			v.notices = nil // the output says more, or the connection
+			return nil
+		}
+		return s.notice(ctx, v, line)
+	case err := <-v.shown:
+		v.shown = nil
+		if err == nil {
+			v.drained = true
+			s.over(v)
+		}
+		return err
+	case sig := <-s.cfg.Terminal.Signals:
+		return s.signal(ctx, sig)
+	case <-gone:
+		return s.goAway(ctx)
+	case f := <-back:
+		return s.comeBack(f)
+	case <-tick:
+		return s.stillAway()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return &server.Error{
-		Text: "connection to server lost",
-		Hint: fmt.Sprintf("if server %s still runs, so does shell %s", s.cfg.Server.Addr, s.view.name),
-		Err:  errors.Join(ErrLost, err),
+}
+
+// survives returns err, unless it is that of a connection which can be taken up
+// again: the loop learns of that by itself.
+func (s *session) survives(err error) error {
+	switch {
+	case !lost(err) || errors.Is(err, ErrLost):
+		return err
+	case s.cfg.Again == nil:
+		return s.lost(err)
 	}
+	return nil
+}
+
+// lost is the end of a session whose connection is lost for good.
+func (s *session) lost(err error) error {
+	e := s.lostFor("connection to server lost", err)
+	e.Hint = fmt.Sprintf("if server %s still runs, so does shell %s", s.srv.Addr, s.view.name)
+	return e
+}
+
+func (s *session) lostFor(text string, err error) *server.Error {
+	if v := s.view; v.typed != nil {
+		text += untaken(v.typed.untaken())
+	}
+	return &server.Error{Text: text, Err: errors.Join(ErrLost, client.ErrLost, err)}
 }
 
 // notice takes a line from the server about our attachment.
@@ -355,11 +419,32 @@ func (s *session) notice(ctx context.Context, v *view, line string) error {
 	case "back":
 		v.lost = false
 		s.screen.say(fmt.Sprintf("hub: shell %s is back\n", v.name))
+	case "mode":
+		return s.mode(ctx, v, rest)
 	case "title":
 		if s.raw {
 			title := clip(rest, 200)
 			return s.screen.show(ctx, s.cfg.Terminal.Out, []byte("\x1b]2;"+title+"\x07"))
 		}
+	}
+	return nil
+}
+
+// mode takes notice of what we may do: nothing but watch until the shell's owner
+// has been asked, or to type.
+func (s *session) mode(ctx context.Context, v *view, mode string) error {
+	switch {
+	case mode == "ask":
+		s.screen.say(fmt.Sprintf("hub: the owner of shell %s is asked whether you may type\n", v.name))
+	case mode == "rw" && v.typed != nil:
+		ctx, cancel := context.WithTimeout(ctx, serverPatience)
+		defer cancel()
+		l := v.now()
+		if err := l.openInput(ctx, v); err != nil {
+			return s.trouble(err)
+		}
+		v.typed.connect(l.in)
+		s.screen.say(fmt.Sprintf("hub: you may type to shell %s\n", v.name))
 	}
 	return nil
 }
@@ -373,9 +458,12 @@ func (s *session) over(v *view) {
 
 // signal takes a signal that this process got.
 func (s *session) signal(ctx context.Context, sig os.Signal) error {
+	ctx, cancel := context.WithTimeout(ctx, serverPatience)
+	defer cancel()
 	switch sig {
 	case syscall.SIGWINCH:
-		return s.view.resize(ctx)
+		s.view.resize()
+		return nil
 	case syscall.SIGTSTP:
 		return s.suspend()
 	case syscall.SIGCONT:
@@ -384,7 +472,7 @@ func (s *session) signal(ctx context.Context, sig os.Signal) error {
 		return nil
 	case syscall.SIGINT:
 		if !s.raw && s.cfg.Terminal.IsTerminal() {
-			return s.view.interrupt(ctx)
+			return s.trouble(s.view.interrupt(ctx))
 		}
 	case syscall.SIGQUIT:
 		if !s.raw && s.cfg.Terminal.IsTerminal() {
@@ -410,5 +498,5 @@ func (s *session) resume(ctx context.Context) error {
 	if err := s.setRaw(s.raw); err != nil {
 		return err
 	}
-	return s.view.redraw(ctx)
+	return s.trouble(s.view.redraw(ctx))
 }

@@ -1,14 +1,14 @@
 package session
 
 import (
-	"bufio"
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,45 +19,46 @@ import (
 	"hubfs/shellctl"
 )
 
-// A view is one shell as it is attached to. The loop owns it; its goroutines
-// end with close.
+// A view is one shell as it is attached to, over one connection after another.
+// The loop owns it; its goroutines end with close.
 type view struct {
 	// Set by open, then immutable.
 	s    *session
 	name string
+	key  string // of our input: it tells what we type from what others do
 	pty  bool
 	dead bool          // the shell had ended when we came
+	ro   bool          // we only watch
 	raw  bool          // its output goes to a terminal in raw mode; set by start
-	ctl  *client.File  // our attachment; its reads are notices
-	in   *client.File  // NAME0; nil if we only watch
-	out  *client.File  // NAME1@
-	errs *client.File  // NAME2@; nil for a shell on a terminal
 	hubs [3]server.Hub // as NAME0, NAME1 and NAME2 were when we came
 
 	ctx    context.Context // of the goroutines
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	typed *outbox // to in
+	typed *outbox // to the input; nil if we only watch
 
-	past []byte // of out, as it was when we came; copyOut shows and drops it
+	past []byte // of NAME1, as it was when we came; copyOut shows and drops it
 
 	// The loop's.
-	lost    bool        // the machine that runs it is not connected
-	notices chan string // lines from ctl; closed at its end
-	shown   chan error  // one value: the output has ended, or broken
-	drained bool        // it has ended and is shown
+	lost    bool          // the machine that runs it is not connected
+	notices <-chan string // lines from ctl; nil at their end
+	shown   chan error    // one value: the output has ended, or broken
+	drained bool          // it has ended and is shown
 	exit    *shellctl.Status
 	rows    int // as the server was told
 	cols    int
 
 	delays [3]*pipes.Delay // in front of what is typed, Out and Err; set by open
+
+	mu      sync.Mutex
+	link    *link         // guarded by mu: the newest; the loop changes it
+	changed chan struct{} // guarded by mu: closed when link changes
 }
 
-// open attaches to a shell. All requests but those that need another's answer
-// are under way at once.
+// open attaches to a shell.
 func (s *session) open(ctx context.Context, name string) (*view, error) {
-	v := &view{s: s, name: name, notices: make(chan string, 16), shown: make(chan error, 1)}
+	v := &view{s: s, name: name, key: rand.Text(), ro: s.cfg.ReadOnly, shown: make(chan error, 1), changed: make(chan struct{})}
 	v.ctx, v.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	v.rows, v.cols = s.cfg.Terminal.size()
 	show := func(w io.Writer) sink {
@@ -66,58 +67,44 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 	for i, to := range []sink{v.put, show(s.cfg.Terminal.Out), show(s.cfg.Terminal.Err)} {
 		v.delays[i] = pipes.NewDelay(to)
 	}
-	srv := s.cfg.Server
 	if !s.cfg.Terminal.IsTerminal() {
 		// Without a size of our own we vote for what is.
-		if sh, err := srv.Shell(ctx, name); err == nil && sh.Rows > 0 {
+		if sh, err := s.srv.Shell(ctx, name); err == nil && sh.Rows > 0 {
 			v.rows, v.cols = sh.Rows, sh.Cols
 		}
 	}
-
-	var shell server.Shell
-	err := together(
-		func() error {
-			err := together(
-				func() (err error) {
-					shell, v.hubs, err = srv.ShellAndHubs(ctx, name)
-					return err
-				},
-				func() (err error) {
-					v.out, err = srv.Open(ctx, "/"+name+"1@", client.OREAD)
-					return err
-				},
-			)
-			if err == nil {
-				v.past, err = server.LastLines(ctx, v.out, v.hubs[1], s.cfg.History)
-			}
-			return err
-		},
-		func() (err error) {
-			v.ctl, err = srv.OpenWrite(ctx, "/shell/"+name+"/ctl", client.ORDWR, []byte(v.attachLine()))
-			return err
-		},
-		func() (err error) {
-			if !s.cfg.ReadOnly {
-				v.in, err = srv.Open(ctx, "/"+name+"0", client.OWRITE)
-			}
-			return err
-		},
-	)
-	if err != nil {
-		v.close()
-		return nil, srv.ShellError(ctx, name, err)
+	past := func(ctx context.Context, l *link) (err error) {
+		v.past, err = l.lines(ctx, l.out, 1, l.st.Hubs[1].Next, s.cfg.History)
+		return err
 	}
-	v.pty, v.dead, v.lost = shell.Rows > 0, !shell.Running(), shell.State == "lost"
-	if !v.pty {
-		if v.errs, err = srv.Open(ctx, "/"+name+"2@", client.OREAD); err != nil {
-			v.close()
-			return nil, fmt.Errorf("open %s2: %w", name, err)
+	l, err := v.openLink(ctx, s.srv, v.rows, v.cols, past)
+	if errors.Is(err, client.ErrPermission) && !v.ro {
+		v.ro = true // which may be what we may
+		if l, err = v.openLink(ctx, s.srv, v.rows, v.cols, past); err == nil {
+			s.screen.say(fmt.Sprintf("hub: you may only watch shell %s\n", name))
 		}
 	}
-	if v.in != nil {
-		v.typed = newOutbox(v.ctx, v.in)
+	if err != nil {
+		v.cancel()
+		return nil, err
+	}
+	v.link, v.hubs = l, l.st.Hubs
+	v.pty, v.dead, v.lost = l.pty(), !l.st.Shell.Running(), l.st.Shell.State == "lost"
+	if !v.ro {
+		v.typed = &outbox{ctx: v.ctx, drops: s.cfg.Terminal.IsTerminal(), refuse: v.refused}
+		if l.in != nil {
+			v.typed.connect(l.in)
+		}
 	}
 	return v, nil
+}
+
+// refused says why nothing that is typed is taken any more. Of a shell that has
+// ended its end says more.
+func (v *view) refused(err error) {
+	if server.Conflict(err) || errors.Is(err, client.ErrPermission) {
+		v.s.screen.say(fmt.Sprintf("hub: what is typed does not go to shell %s any more: %v\n", v.name, err))
+	}
 }
 
 // A sink is a function as a pipes.Sink: it takes all or fails.
@@ -152,44 +139,69 @@ func together(fns ...func() error) error {
 	return nil
 }
 
-// attachLine is what makes our attachment.
-func (v *view) attachLine() string {
-	mode := "rw"
-	if v.s.cfg.ReadOnly {
-		mode = "ro"
-	}
-	term := v.s.cfg.Terminal.Name
-	if term == "" {
-		term = "dumb"
-	}
-	return server.Line("attach", mode, strconv.Itoa(v.rows), strconv.Itoa(v.cols), term)
-}
-
-// ctlWords writes a line to the fid of our attachment.
-func (v *view) ctlWords(ctx context.Context, words ...string) error {
-	_, err := v.ctl.WriteContext(ctx, []byte(server.Line(words...)))
-	return err
-}
-
 // start begins to show the shell.
 func (v *view) start() {
 	s := v.s
 	v.raw = s.raw
-	v.wg.Add(2)
-	// Both end with the view's context.
-	s.guard(func() {
-		defer v.wg.Done()
-		v.readNotices()
-	})
-	s.guard(func() {
+	v.hear(v.link)
+	v.wg.Add(1)
+	s.guard(func() { // ends with the view's context
 		defer v.wg.Done()
 		t := s.cfg.Terminal
-		fns := []func() error{func() error { return v.copyOut(v.out, 1, t.Out) }}
-		if v.errs != nil {
-			fns = append(fns, func() error { return v.copyOut(v.errs, 2, t.Err) })
+		fns := []func() error{func() error { return v.copyOut(1, t.Out) }}
+		if !v.pty {
+			fns = append(fns, func() error { return v.copyOut(2, t.Err) })
 		}
 		v.shown <- together(fns...)
 	})
+}
+
+// hear begins to read the notices of a link.
+func (v *view) hear(l *link) {
+	v.notices = l.told
+	v.wg.Add(1)
+	v.s.guard(func() { // ends with the connection, or with the view's context
+		defer v.wg.Done()
+		l.listen(v.ctx)
+	})
+}
+
+// relink goes on over another connection.
+func (v *view) relink(l *link) {
+	v.mu.Lock()
+	v.link = l
+	close(v.changed)
+	v.changed = make(chan struct{})
+	v.mu.Unlock()
+	v.rows, v.cols = l.rows, l.cols
+	v.hear(l)
+	if v.typed != nil && l.in != nil {
+		v.typed.connect(l.in)
+	}
+}
+
+// now is the link that there is.
+func (v *view) now() *link {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.link
+}
+
+// after waits for another link than l, which is lost.
+func (v *view) after(ctx context.Context, l *link) (*link, error) {
+	for {
+		v.mu.Lock()
+		now, changed := v.link, v.changed
+		v.mu.Unlock()
+		if now != l {
+			return now, nil
+		}
+		select {
+		case <-changed: // look again
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // close detaches, and waits for the view's goroutines. What was typed is
@@ -202,13 +214,7 @@ func (v *view) close() {
 	closed := make(chan struct{})
 	go func() { // ends with the server's answers, or with the connection
 		v.wg.Wait()
-		var closes []func() error
-		for _, f := range []*client.File{v.ctl, v.in, v.out, v.errs} {
-			if f != nil {
-				closes = append(closes, f.Close)
-			}
-		}
-		together(closes...)
+		v.now().close()
 		close(closed)
 	}()
 	select {
@@ -217,72 +223,100 @@ func (v *view) close() {
 	}
 }
 
-// readNotices reads what the server tells about our attachment.
-func (v *view) readNotices() {
-	defer close(v.notices)
-	r := bufio.NewReader(reader{v.ctx, v.ctl})
-	for {
-		line, err := r.ReadString('\n')
-		if line = strings.TrimSuffix(line, "\n"); line != "" {
-			select {
-			case v.notices <- line:
-			case <-v.ctx.Done():
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// reader is a file for packages that know no context.
-type reader struct {
-	ctx context.Context
-	f   *client.File
-}
-
-func (r reader) Read(p []byte) (int, error) { return r.f.ReadContext(r.ctx, p) }
-
 // copyOut shows NAMEi, one of the shell's output hubs: its history and then what
 // comes, until the hub has ended.
-func (v *view) copyOut(f *client.File, i int, w io.Writer) error {
-	hub := v.hubs[i]
+func (v *view) copyOut(i int, w io.Writer) error {
+	l := v.now()
+	off := v.hubs[i].Next
 	var past []byte
 	var err error
-	if f == v.out {
+	if i == 1 {
 		past, v.past = v.past, nil
 	} else {
-		past, err = server.LastLines(v.ctx, f, hub, v.s.cfg.History)
+		past, err = l.lines(v.ctx, l.file(i), i, off, v.s.cfg.History)
 	}
 	if err == nil {
 		err = v.showPast(v.ctx, past, w)
 	}
-	if err != nil {
-		return ignoreCancel(v.ctx, err)
-	}
-	off := hub.Next
-	buf := make([]byte, 64<<10)
+	var broken damage
 	for {
-		n, err := f.ReadAtContext(v.ctx, buf, off)
+		if err == nil {
+			off, err = v.copyFrom(l, i, off, w)
+		}
+		if !lost(err) {
+			return ignoreCancel(v.ctx, err)
+		}
+		if l, err = v.after(v.ctx, l); err != nil {
+			return nil // we leave
+		}
+		if i == 1 {
+			err = v.repair(v.ctx, l, off, &broken)
+		}
+	}
+}
+
+// file is that of NAMEi.
+func (l *link) file(i int) *client.File {
+	if i == 2 {
+		return l.errs
+	}
+	return l.out
+}
+
+// copyFrom shows NAMEi from off on, as long as the link lives. It returns how
+// far it came.
+func (v *view) copyFrom(l *link, i int, off int64, w io.Writer) (int64, error) {
+	r := l.file(i).Onward(off, windowFor(l.srv))
+	defer r.Close()
+	for {
+		p, err := r.Next(v.ctx)
 		first, gone := server.Discarded(err)
 		switch {
-		case n > 0:
-			if _, err := v.delays[i].WriteContext(v.ctx, buf[:n]); err != nil {
-				return ignoreCancel(v.ctx, err)
+		case err == nil:
+			if _, err := v.delays[i].WriteContext(v.ctx, p); err != nil {
+				return off, err
 			}
-			off += int64(n)
+			off = r.Offset()
 		case errors.Is(err, io.EOF):
-			if ended, err := v.atEnd(hub.Name, off); ended || err != nil {
-				return ignoreCancel(v.ctx, err)
+			if ended, err := l.atEnd(v.ctx, v.hubs[i].Name, off); ended || err != nil {
+				return off, err
 			}
 		case gone:
 			v.s.screen.say(fmt.Sprintf("hub: skipped %d bytes\n", first-off))
+			r.SeekTo(first)
 			off = first
 		default:
-			return ignoreCancel(v.ctx, err)
+			return off, err
 		}
 	}
+}
+
+// A damage is what a line of ours over the last row has done to the screen.
+type damage struct {
+	again bool   // what stood there is to be shown again
+	rest  []byte // what the output stood in the middle of
+}
+
+// repair brings back what stood on the screen before the line about the lost
+// connection was written over it. The output stands at off. Programs that have
+// the whole screen draw it themselves.
+func (v *view) repair(ctx context.Context, l *link, off int64, d *damage) error {
+	out := v.s.cfg.Terminal.Out
+	v.s.screen.takeRow(d)
+	if d.again {
+		rows, _ := v.s.cfg.Terminal.size()
+		past, err := l.lines(ctx, l.out, 1, off, rows-1)
+		if err != nil {
+			return err
+		}
+		v.s.screen.clear()
+		if err := v.showPast(ctx, bytes.TrimSuffix(past, d.rest), out); err != nil {
+			return err
+		}
+	}
+	rest := d.rest
+	*d = damage{}
+	return v.s.screen.show(ctx, out, rest)
 }
 
 func ignoreCancel(ctx context.Context, err error) error {
@@ -306,8 +340,8 @@ func (v *view) showPast(ctx context.Context, past []byte, w io.Writer) error {
 // atEnd is asked when a read at off gave the end of the file: a mark that
 // somebody set, a hub that stands still, or the end for good. It returns when
 // reading again makes sense.
-func (v *view) atEnd(name string, off int64) (ended bool, err error) {
-	h, ok, err := v.s.cfg.Server.Hub(v.ctx, name)
+func (l *link) atEnd(ctx context.Context, name string, off int64) (ended bool, err error) {
+	h, ok, err := l.srv.Hub(ctx, name)
 	switch {
 	case err != nil:
 		return false, err
@@ -315,27 +349,27 @@ func (v *view) atEnd(name string, off int64) (ended bool, err error) {
 		// Removed or replaced, it has ended too.
 		return !ok || h.Next <= off, nil
 	case h.Is("frozen") && h.Next <= off:
-		return false, v.s.cfg.Server.Melted(v.ctx, name)
+		return false, l.srv.Melted(ctx, name)
 	}
 	return false, nil
 }
 
-// resize tells the server the terminal's size, if it has changed.
-func (v *view) resize(ctx context.Context) error {
+// resize tells the server the terminal's size, if it has changed. While there
+// is no connection nobody is told: the next begins with it.
+func (v *view) resize() {
 	rows, cols := v.s.cfg.Terminal.size()
-	if !v.pty || !v.s.cfg.Terminal.IsTerminal() || rows == v.rows && cols == v.cols {
-		return nil
+	if v.s.away != nil || !v.pty || !v.s.cfg.Terminal.IsTerminal() || rows == v.rows && cols == v.cols {
+		return
 	}
 	v.rows, v.cols = rows, cols
-	return v.vote(ctx, rows, cols)
+	v.vote(rows, cols)
 }
 
 // vote tells the server a size. One who watches has no vote.
-func (v *view) vote(ctx context.Context, rows, cols int) error {
-	if v.s.cfg.ReadOnly || v.exit != nil {
-		return nil
+func (v *view) vote(rows, cols int) {
+	if !v.ro && v.exit == nil {
+		v.now().say(v.ctx, "size", strconv.Itoa(rows), strconv.Itoa(cols))
 	}
-	return ignoreEnded(v.ctlWords(ctx, "size", strconv.Itoa(rows), strconv.Itoa(cols)))
 }
 
 // ignoreEnded drops what the server has against a request. It is about a
@@ -351,7 +385,7 @@ func ignoreEnded(err error) error {
 // its size changes. Where no program has the whole screen, the last output is
 // shown again first.
 func (v *view) redraw(ctx context.Context) error {
-	if !v.raw {
+	if !v.raw || v.s.away != nil {
 		return nil
 	}
 	if !v.s.screen.inAlternate() {
@@ -359,18 +393,19 @@ func (v *view) redraw(ctx context.Context) error {
 			return err
 		}
 	}
-	return v.nudge(ctx)
+	v.nudge()
+	return nil
 }
 
 // showAgain clears the screen and shows the last lines of the output.
 func (v *view) showAgain(ctx context.Context) error {
-	h, ok, err := v.s.cfg.Server.Hub(ctx, v.name+"1")
+	h, ok, err := v.s.srv.Hub(ctx, v.name+"1")
 	if err != nil || !ok {
 		return err
 	}
 	// A file of its own: behind the read that waits for output on v.out, this
 	// one would wait as well.
-	f, err := v.s.cfg.Server.Open(ctx, "/"+v.name+"1@", client.OREAD)
+	f, err := v.s.srv.Open(ctx, "/"+v.name+"1@", client.OREAD)
 	if err != nil {
 		return err
 	}
@@ -384,22 +419,19 @@ func (v *view) showAgain(ctx context.Context) error {
 }
 
 // nudge changes the size of the shell's terminal and changes it back.
-func (v *view) nudge(ctx context.Context) error {
-	if v.rows < 2 {
-		return nil
+func (v *view) nudge() {
+	if v.rows >= 2 {
+		v.vote(v.rows-1, v.cols)
+		v.vote(v.rows, v.cols)
 	}
-	if err := v.vote(ctx, v.rows-1, v.cols); err != nil {
-		return err
-	}
-	return v.vote(ctx, v.rows, v.cols)
 }
 
 // interrupt signals what runs in the foreground of the shell.
 func (v *view) interrupt(ctx context.Context) error {
-	if v.s.cfg.ReadOnly {
+	if v.ro || v.s.away != nil {
 		return nil
 	}
-	return ignoreEnded(v.s.cfg.Server.WriteFile(ctx, "/"+v.name+"0.note", []byte("interrupt")))
+	return ignoreEnded(v.s.srv.WriteFile(ctx, "/"+v.name+"0.note", []byte("interrupt")))
 }
 
 // neighbour returns the shell that comes step places after this one, in the

@@ -149,13 +149,25 @@ func (s *shown) String() string {
 func (w *world) attach(name string, tty bool, set func(*Config)) *person {
 	w.t.Helper()
 	srv, hangup := w.connect()
+	p := sit(w.t, w.ctx, name, tty, func(cfg *Config) {
+		cfg.Server = srv
+		if set != nil {
+			set(cfg)
+		}
+	})
+	p.hangup = hangup
+	return p
+}
+
+// sit puts a person in front of a terminal, or of none, that is attached.
+func sit(t *testing.T, ctx context.Context, name string, tty bool, set func(*Config)) *person {
 	in, keys := io.Pipe()
 	p := &person{
-		t: w.t, keys: keys, out: newShown(), err: newShown(), hangup: hangup,
+		t: t, keys: keys, out: newShown(), err: newShown(),
 		signals: make(chan os.Signal, 1), done: make(chan struct{}), rows: 24, cols: 80,
 	}
 	cfg := Config{
-		Server: srv, Prefix: DefaultPrefix, History: DefaultHistory,
+		Prefix: DefaultPrefix, History: DefaultHistory,
 		Terminal: Terminal{In: in, Out: p.out, Err: p.err, Name: "xterm", Signals: p.signals},
 	}
 	if tty {
@@ -169,18 +181,23 @@ func (w *world) attach(name string, tty bool, set func(*Config)) *person {
 			return p.rows, p.cols, true
 		}
 	}
-	if set != nil {
-		set(&cfg)
-	}
+	set(&cfg)
 	go func() { // ends with the session
 		defer close(p.done)
-		p.end, p.fail = Attach(w.ctx, cfg, name)
+		p.end, p.fail = Attach(ctx, cfg, name)
 	}()
-	w.t.Cleanup(func() {
+	t.Cleanup(func() {
 		keys.Close()
 		<-p.done
 	})
 	return p
+}
+
+// resizes makes the terminal another size, and tells nobody.
+func (p *person) resizes(rows, cols int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rows, p.cols = rows, cols
 }
 
 func (p *person) types(s string) {
