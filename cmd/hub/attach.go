@@ -121,7 +121,7 @@ func (a *app) attach(ctx context.Context, name string, o attachOptions, start bo
 	}
 	cfg := session.Config{
 		Server:   srv,
-		Again:    func(ctx context.Context) (*server.Server, error) { return a.connect(ctx, false) },
+		Again:    func(ctx context.Context) (*server.Server, error) { return a.reconnect(ctx, false) },
 		Terminal: term,
 		Prefix:   prefix,
 		History:  o.history,

@@ -266,6 +266,24 @@ func (a *app) connect(ctx context.Context, start bool) (*server.Server, error) {
 	return connectTo(ctx, l, start)
 }
 
+// reconnect is connect for those whose connection was lost. Nobody is asked for a
+// password in the middle of something else, and a link that has let our key in
+// has done so.
+func (a *app) reconnect(ctx context.Context, start bool) (*server.Server, error) {
+	l, err := a.where()
+	if err != nil {
+		return nil, err
+	}
+	o := server.Options{Token: l.Token, Batch: true}
+	if l.Addr.Network == "tls" {
+		o.Token = ""
+	}
+	if start {
+		o.Start = []string{"serve", "-s", l.Addr.String()}
+	}
+	return server.Connect(ctx, l.Addr, o)
+}
+
 func connectTo(ctx context.Context, l transport.Link, start bool) (*server.Server, error) {
 	o := server.Options{Token: l.Token}
 	if start {
@@ -282,7 +300,7 @@ func (a *app) connectAgain(ctx context.Context) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.connect(ctx, daemon.Kept(addr) && daemon.Died(addr))
+	return a.reconnect(ctx, daemon.Kept(addr) && daemon.Died(addr))
 }
 
 // connectKept is connect for those who want what is there: a server that does
