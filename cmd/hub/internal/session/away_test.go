@@ -238,6 +238,7 @@ func TestLostConnectionIsSaidOnTheLastRow(t *testing.T) {
 		if end := p.leaves(); end.String() != "detached from s" {
 			t.Errorf("%v", end)
 		}
+		synctest.Wait()
 		if got := l.got.String(); got != "typed more" {
 			t.Errorf("typed: %q", got)
 		}
