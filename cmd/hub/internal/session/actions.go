@@ -45,6 +45,12 @@ func (s *session) key(ctx context.Context, key rune) error {
 	case 's':
 		text, err := s.statusText(ctx)
 		return s.page(text, err)
+	case 'w':
+		return s.who(ctx)
+	case 'x':
+		return s.throwOut(ctx)
+	case 'y':
+		return s.letType(ctx)
 	case '?', 'h':
 		return s.page(s.helpText(), nil)
 	default:
@@ -64,6 +70,8 @@ func (s *session) helpText() string {
 		"l    choose a shell from a list",
 		"r    redraw",
 		"s    where we are",
+		"w    who is here",
+		"y x  let a guest type who asks, throw a guest out",
 		"?    this help",
 	} {
 		b.WriteString("  " + l + "\n")

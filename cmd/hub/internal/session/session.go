@@ -71,11 +71,15 @@ type End struct {
 	Exited bool // the shell ended, with Status; else we detached
 	Status shellctl.Status
 	Reason string // why we were detached, if we did not ask for it
+	Closed bool   // what is typed came to its end, as where a window is closed
 
 	// Untaken is how many typed bytes the server did not say that it has taken.
 	// It may have taken so many of them: Perhaps.
 	Untaken, Perhaps int64
 }
+
+// Left reports whether the person has asked to leave.
+func (e End) Left() bool { return !e.Exited && !e.Closed && e.Reason == "" }
 
 // String says it for people.
 func (e End) String() string {
@@ -421,6 +425,8 @@ func (s *session) notice(ctx context.Context, v *view, line string) error {
 		s.screen.say(fmt.Sprintf("hub: shell %s is back\n", v.name))
 	case "mode":
 		return s.mode(ctx, v, rest)
+	case "asks":
+		s.asked(rest)
 	case "title":
 		if s.raw {
 			title := clip(rest, 200)
@@ -443,6 +449,7 @@ func (s *session) mode(ctx context.Context, v *view, mode string) error {
 		if err := l.openInput(ctx, v); err != nil {
 			return s.trouble(err)
 		}
+		v.barred.Store(false)
 		v.typed.connect(l.in)
 		s.screen.say(fmt.Sprintf("hub: you may type to shell %s\n", v.name))
 	}
