@@ -256,14 +256,29 @@ func (h *Host) RevokeAtEnd(id string) {
 	h.atEnd = append(h.atEnd, id)
 }
 
-// Move takes the shell, with its process, to another server. On the one where
-// it was it ends.
+// Move takes the shell, with its process, to another server, and returns when it
+// is there. On the one where it was it has ended.
 func (h *Host) Move(ctx context.Context, to Connect) error {
 	h.mu.Lock()
 	h.connect, h.atEnd = to, nil
 	s := h.seat
 	h.mu.Unlock()
-	return s.giveUp(ctx)
+	if err := s.giveUp(ctx); err != nil {
+		h.log.Warn("leave the server", "server", s.srv.Addr.String(), "err", err)
+	}
+	for {
+		now, changed := h.current()
+		if now != s {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-h.leave:
+			return errEnded
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // obey does a word of the server.

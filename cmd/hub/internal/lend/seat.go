@@ -8,10 +8,20 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"hubfs/client"
 	"hubfs/cmd/hub/internal/feed"
 	"hubfs/cmd/hub/internal/server"
+)
+
+const (
+	// mostUnit is how much one write brings. Where connections do not live long,
+	// something shall get through.
+	mostUnit = 32 << 10
+
+	// briefly is the least time from one connection to the next.
+	briefly = 50 * time.Millisecond
 )
 
 // A seat is one connection on which the shell is hosted.
@@ -25,6 +35,8 @@ type seat struct {
 	id   server.Identity
 	next int64 // where the output ended when we came
 	unit int   // bytes of a write
+
+	since time.Time // when we came
 
 	left atomic.Bool // we have given it up: what fails here is a connection lost
 }
@@ -42,7 +54,7 @@ func (h *Host) sit(ctx, lasting context.Context, before *seat) (*seat, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &seat{name: h.cfg.Name, srv: srv}
+	s := &seat{name: h.cfg.Name, srv: srv, since: time.Now()}
 	if err := s.open(ctx, h, before); err != nil {
 		srv.Close()
 		return nil, err
@@ -110,7 +122,7 @@ func (s *seat) identify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.id, s.next, s.unit = id, h.Next, feed.UnitFor(h)
+	s.id, s.next, s.unit = id, h.Next, min(feed.UnitFor(h), mostUnit)
 	return nil
 }
 
@@ -170,6 +182,13 @@ func (h *Host) current() (*seat, <-chan struct{}) {
 // returns something else than an error of a lost connection.
 func (h *Host) again(ctx, lasting context.Context, out *feed.Feed) (feed.Link, int64, error) {
 	before, _ := h.current()
+	// A network that loses us at once is not tried as fast as it can.
+	if young := briefly - time.Since(before.since); young > 0 {
+		select {
+		case <-time.After(young):
+		case <-ctx.Done():
+		}
+	}
 	s, err := h.sit(ctx, lasting, before)
 	switch {
 	case errors.Is(err, errEnded):
