@@ -50,7 +50,7 @@ func (a *app) hostCmd() *cobra.Command {
 				Name:    args[0],
 				Spec:    shellctl.Spec{Argv: argv, Dir: dir, Rows: rows, Cols: cols},
 				Env:     func(srv *server.Server) []string { return hostEnv(args[0], srv) },
-				Connect: func(ctx context.Context) (*server.Server, error) { return a.connect(ctx, false) },
+				Connect: func(ctx context.Context) (*server.Server, error) { return a.reconnect(ctx, false) },
 				Log:     slog.New(slog.NewTextHandler(a.stderr, nil)).With("shell", args[0]),
 			})
 			if orders {

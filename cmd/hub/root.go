@@ -29,6 +29,7 @@ In a session
   Ctrl-\ d            detach                 Ctrl-\ n, p   next, previous shell
   Ctrl-\ %            a command, see %help   Ctrl-\ l      choose from a list
   Ctrl-\ r            redraw                 Ctrl-\ s, ?   status, help
+  Ctrl-\ w            who is here            Ctrl-\ x, y   throw out, let type
   Ctrl-\ Ctrl-\       sends Ctrl-\
 
 Shells
@@ -45,6 +46,8 @@ Shells
   rm NAME                   remove an ended shell's files, or a hub
 
 Others
+  share [-r] [--ask] [--keep] [--listen ADDR] NAME [-- CMD ARG...]
+                            run a shell here, print a link that lets others in
   invite [--view] [--for TIME] [--uses N] [--ask] [--listen ADDR] NAME
                             a link to a shell or hub of the server
   invite --list | --revoke ID
@@ -157,7 +160,7 @@ func (a *app) root() *cobra.Command {
 	o.flags(root)
 	root.AddCommand(
 		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
-		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.inviteCmd(), a.versionCmd(),
+		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.shareCmd(&o), a.inviteCmd(), a.versionCmd(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // -- CMD ARG... ends the line
