@@ -34,12 +34,13 @@ type attachment struct {
 	id      int
 	user    string
 	addr    string
-	write   bool // rw, not ro
 	since   time.Time
 	notices lines
 	read    *cursor // on notices
 
 	// guarded by fs.mu
+	write      bool   // rw, not ro
+	asks       string // the grant with which it asks to be rw; "": it does not
 	rows, cols int
 	over       bool // detached, or the shell has ended
 }
@@ -62,10 +63,10 @@ func (a *attachment) endLocked() {
 	a.s.fs.later(a.notices.end)
 }
 
-// attach makes an attachment of c to s. One to a shell that has ended already
+// attach makes an attachment of c to s, which may have to ask for rw. One to a shell that has ended already
 // is told so at once, so that who starts a short command and attaches finds
 // out the same, be it early or late.
-func (s *shell) attach(c *tree.Caller, write bool, rows, cols int) (*attachment, error) {
+func (s *shell) attach(c *tree.Caller, write bool, asks string, rows, cols int) (*attachment, error) {
 	fs := s.fs
 	fs.mu.Lock()
 	defer fs.unlockDone()
@@ -92,6 +93,10 @@ func (s *shell) attach(c *tree.Caller, write bool, rows, cols int) (*attachment,
 	fs.attached++
 	s.attached = append(s.attached, a)
 	s.sayLocked("client attach", a.user)
+	if asks != "" {
+		s.askLocked(a, asks)
+	}
+	s.questionsLocked(a)
 	s.voteLocked(a)
 	if !s.settleSizeLocked() {
 		a.sayLocked(sizeNotice(s.rows, s.cols)) // nobody else has to know

@@ -62,24 +62,31 @@ func infoFor(c *tree.Caller, n tree.Node) tree.Info {
 		return info
 	}
 	switch n.(type) {
-	case *ctlFile, *statsFile:
+	case *ctlFile, *statsFile, *accessFile:
 		info.MUID = info.UID
 	}
 	return info
 }
 
-// rule returns the node's rule, and whether the node is there.
-func (b *bound) rule(c *tree.Caller) (r rule, ok bool) {
+// check says whether the node is there for c and, if it has to, whether c has
+// what it takes of the node's rule; may is nil if to see it is enough.
+func (b *bound) check(c *tree.Caller, may func(r rule) bool) error {
 	b.fs.mu.Lock()
 	defer b.fs.mu.Unlock()
-	r = ruleLocked(b.node)
-	return r, r.may(c, r.see)
+	r := ruleLocked(b.node)
+	switch {
+	case !r.may(c, r.see):
+		return tree.ErrNotExist
+	case may != nil && !may(r):
+		return tree.ErrPermission
+	}
+	return nil
 }
 
 // Stat describes the node. One that is not there any more keeps its name and
 // its qid.
 func (b *bound) Stat() tree.Info {
-	if _, ok := b.rule(b.c); ok {
+	if b.check(b.c, nil) == nil {
 		return infoFor(b.c, b.node)
 	}
 	return tree.Info{
@@ -90,8 +97,8 @@ func (b *bound) Stat() tree.Info {
 
 // Remove removes the node, if c may and it can be removed.
 func (b *bound) Remove(c *tree.Caller) error {
-	if _, ok := b.rule(c); !ok {
-		return tree.ErrNotExist
+	if err := b.check(c, nil); err != nil {
+		return err
 	}
 	if n, ok := b.node.(tree.Remover); ok {
 		return n.Remove(c)
@@ -102,13 +109,12 @@ func (b *bound) Remove(c *tree.Caller) error {
 // Change changes the node. What has no effect on its bytes may who may write
 // them; the rest is for the node to decide.
 func (b *bound) Change(c *tree.Caller, ch tree.Change) error {
-	r, ok := b.rule(c)
-	n, can := b.node.(tree.Changer)
-	switch {
-	case !ok:
-		return tree.ErrNotExist
-	case !can, ch.Name == nil && ch.Mode == nil && !r.may(c, r.write) && r.level(c) != tree.LevelOwn:
-		return tree.ErrPermission
+	n, ok := b.node.(tree.Changer)
+	err := b.check(c, func(r rule) bool {
+		return ok && (ch.Name != nil || ch.Mode != nil || r.may(c, r.write) || r.level(c) == tree.LevelOwn)
+	})
+	if err != nil {
+		return err
 	}
 	return n.Change(c, ch)
 }
@@ -131,14 +137,13 @@ func (b *boundDir) Create(c *tree.Caller, name string, perm uint32, mode uint8) 
 
 // Open opens the file, if c may do with it what mode asks for.
 func (b *boundFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
-	r, ok := b.rule(c)
-	switch {
-	case !ok:
-		return nil, tree.ErrNotExist
-	case tree.Readable(mode) && !r.may(c, r.read),
-		(tree.Writable(mode) || mode&tree.OpenTrunc != 0) && !r.may(c, r.write),
-		mode&tree.OpenRClose != 0 && r.level(c) != tree.LevelOwn:
-		return nil, tree.ErrPermission
+	writes := tree.Writable(mode) || mode&tree.OpenTrunc != 0
+	err := b.check(c, func(r rule) bool {
+		return (!tree.Readable(mode) || r.may(c, r.read)) && (!writes || r.may(c, r.write)) &&
+			(mode&tree.OpenRClose == 0 || r.level(c) == tree.LevelOwn)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return b.node.(tree.File).Open(c, mode)
 }

@@ -23,7 +23,7 @@ const maxDepth = 16
 // there already: the others come with later versions, and no hub of today is
 // to be in their way.
 var taken = map[string]bool{
-	"ctl": true, "status": true, "events": true, "shell": true, "stats": true, "metrics": true,
+	"access": true, "ctl": true, "status": true, "events": true, "shell": true, "stats": true, "metrics": true,
 	"pipes": false, "remote": false,
 }
 

@@ -15,7 +15,7 @@ type rule struct {
 
 	see, read, write tree.Level
 
-	also func(c *tree.Caller) bool // who else may all this; nil: nobody
+	also func(c *tree.Caller) bool // who else may all this, asked under fs.mu; nil: nobody
 }
 
 // nobody is a level that none has.
@@ -66,6 +66,8 @@ func ruleLocked(n tree.Node) rule {
 		return rule{below: true, see: view, read: view, write: nobody}
 	case *ctlFile:
 		return rule{below: true, see: write, read: write, write: write}
+	case *accessFile:
+		return rule{below: true, see: own, read: own, write: own, also: n.fs.ownsShellLocked}
 	case *statsFile:
 		return rule{see: view, read: view, write: view}
 	}
@@ -104,6 +106,16 @@ func mayOwnLocked(c *tree.Caller, n tree.Node) bool {
 		return r.level(c) == tree.LevelOwn
 	}
 	return c.Admin || c.User == r.owner
+}
+
+// ownsShellLocked reports whether c owns any shell.
+func (fs *FS) ownsShellLocked(c *tree.Caller) bool {
+	for _, s := range fs.byName {
+		if s.rule(0, 0, 0).level(c) == tree.LevelOwn {
+			return true
+		}
+	}
+	return false
 }
 
 // mayAll reports whether c has a level for the server as a whole.

@@ -141,15 +141,19 @@ func (h *shellCtlHandle) attach(args []string) error {
 	if err != nil {
 		return err
 	}
-	if args[0] == "rw" {
+	write, asks := args[0] == "rw", ""
+	if write {
 		if err := h.f.shell.check(h.c, tree.LevelWrite); err != nil {
-			return fmt.Errorf("attach: %w", err)
+			write = false
+			if asks = h.f.shell.asking(h.c); asks == "" {
+				return fmt.Errorf("attach: %w", err)
+			}
 		}
 	}
 	if h.attachment() != nil {
 		return errors.New("attach: attached already: open ctl again")
 	}
-	a, err := h.f.shell.attach(h.c, args[0] == "rw", rows, cols)
+	a, err := h.f.shell.attach(h.c, write, asks, rows, cols)
 	if err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}

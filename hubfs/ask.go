@@ -1,0 +1,88 @@
+package hubfs
+
+import (
+	"fmt"
+	"slices"
+
+	"hubfs/access"
+	"hubfs/tree"
+)
+
+// Consent: a guest whose grant asks may look on, and type when somebody who owns
+// the shell has approved. Its attachment asks for that: it is ro until then, and
+// the others hear of it.
+
+// asking returns the grant with which c asks to type into the shell; "": none.
+func (s *shell) asking(c *tree.Caller) (id string) {
+	if s.fs.cfg.Access == nil {
+		return ""
+	}
+	for _, g := range s.fs.cfg.Access.List() {
+		if isHeld(c, g.ID) && g.Asks() && g.Covers(s.name) {
+			return g.ID
+		}
+	}
+	return ""
+}
+
+// askLocked has an attachment ask.
+func (s *shell) askLocked(a *attachment, id string) {
+	a.asks = id
+	a.sayLocked("mode ask")
+	to := audience{level: tree.LevelOwn, paths: []string{s.name}}
+	s.fs.sayLocked(to, "access ask", id, a.user, s.name)
+	for _, b := range s.attached {
+		if b.write {
+			b.sayLocked(a.question())
+		}
+	}
+}
+
+// question is what those hear who may type.
+func (a *attachment) question() string { return "asks " + fields(a.asks, a.user) }
+
+// questionsLocked tells an attachment who is asking.
+func (s *shell) questionsLocked(a *attachment) {
+	for _, b := range s.attached {
+		if b.asks != "" && a.write {
+			a.sayLocked(b.question())
+		}
+	}
+}
+
+// approve answers a grant that asks, and the attachments that do with it.
+func (fs *FS) approve(g access.Grant, yes bool, by string) error {
+	if !g.Asks() {
+		return fmt.Errorf("grant %s does not ask: %w", g.ID, tree.ErrInvalid)
+	}
+	if !yes {
+		// They hear why before they are cut.
+		fs.eachAsking(g.ID, func(a *attachment) { fs.detachLocked(a, "denied by "+field(by)) })
+		return fs.cfg.Access.Approve(g.ID, false)
+	}
+	if err := fs.cfg.Access.Approve(g.ID, true); err != nil {
+		return err
+	}
+	fs.eachAsking(g.ID, func(a *attachment) {
+		a.asks, a.write = "", true
+		a.sayLocked("mode rw")
+		a.s.voteLocked(a)
+		a.s.settleSizeLocked()
+		a.s.settleDriverLocked()
+		a.s.questionsLocked(a)
+	})
+	return nil
+}
+
+// eachAsking does something to each attachment that asks with a grant.
+func (fs *FS) eachAsking(id string, do func(*attachment)) {
+	fs.mu.Lock()
+	defer fs.unlockDone()
+	for _, s := range fs.byName {
+		for _, a := range slices.Clone(s.attached) {
+			if a.asks == id {
+				do(a)
+			}
+		}
+	}
+}
