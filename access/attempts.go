@@ -9,12 +9,16 @@ const (
 	maxWrong  = 10 // wrong tokens of one address within wrongSpan
 	wrongSpan = time.Minute
 
-	maxAddrs = 16 << 10 // addresses that are remembered
+	maxAddrs = 16 << 10 // addresses in one of the two tables of attempts
 )
 
-// An attempts counts the wrong tokens that addresses have brought.
+// An attempts counts the wrong tokens that addresses have brought. It has two
+// tables, so that what is old goes without a look at each: every minute, or
+// when the new one is full, that takes the place of the old one. Who has tried
+// lately is in one of them, unless many thousands have tried since.
 type attempts struct {
-	by map[string]*wrongs // by network
+	now, before map[string]*wrongs // by network
+	turned      time.Time          // when the tables changed places
 }
 
 // wrongs are the times of the last wrong tokens, a ring.
@@ -23,12 +27,9 @@ type wrongs struct {
 	next int
 }
 
-// last is when the latest was.
-func (w *wrongs) last() time.Time { return w.at[(w.next+maxWrong-1)%maxWrong] }
-
 // blocked reports whether addr has tried so often that it is not listened to.
 func (a *attempts) blocked(addr string, now time.Time) bool {
-	w := a.by[network(addr)]
+	w := a.find(network(addr), now)
 	if w == nil {
 		return false
 	}
@@ -38,37 +39,33 @@ func (a *attempts) blocked(addr string, now time.Time) bool {
 
 // wrong notes a wrong token.
 func (a *attempts) wrong(addr string, now time.Time) {
-	if a.by == nil {
-		a.by = map[string]*wrongs{}
-	}
 	key := network(addr)
-	w := a.by[key]
+	w := a.find(key, now)
 	if w == nil {
-		a.room(now)
 		w = new(wrongs)
-		a.by[key] = w
+		a.put(key, w, now)
 	}
 	w.at[w.next] = now
 	w.next = (w.next + 1) % maxWrong
 }
 
-// room sees to it that one more address can be remembered. Those that have
-// been quiet go, and if there is none, the one that has been quiet longest.
-func (a *attempts) room(now time.Time) {
-	if len(a.by) < maxAddrs {
-		return
-	}
-	var quiet string
-	for key, w := range a.by {
-		if now.Sub(w.last()) >= wrongSpan {
-			delete(a.by, key)
-		} else if q := a.by[quiet]; q == nil || w.last().Before(q.last()) {
-			quiet = key
+// find returns what is known of a network, which is not old then.
+func (a *attempts) find(key string, now time.Time) *wrongs {
+	w := a.now[key]
+	if w == nil {
+		if w = a.before[key]; w != nil {
+			a.put(key, w, now)
 		}
 	}
-	if len(a.by) >= maxAddrs {
-		delete(a.by, quiet)
+	return w
+}
+
+func (a *attempts) put(key string, w *wrongs, now time.Time) {
+	if a.now == nil || len(a.now) >= maxAddrs || now.Sub(a.turned) >= wrongSpan {
+		a.now, a.before = map[string]*wrongs{}, a.now
+		a.turned = now
 	}
+	a.now[key] = w
 }
 
 // network is what counts as one address: the host without its port, of IPv6

@@ -18,6 +18,7 @@ import (
 
 const (
 	fileVersion = 1
+	maxID       = 1 << 53  // far from where a number ends
 	maxFile     = 64 << 20 // bytes
 
 	// lockWait is how long the first change waits for the lock of a file that
@@ -155,6 +156,9 @@ func decode(text []byte) (*state, error) {
 	if in.Version != fileVersion {
 		return nil, fmt.Errorf("it is of version %d, and this server knows version %d", in.Version, fileVersion)
 	}
+	if in.Last > maxID {
+		return nil, fmt.Errorf("ID %d is more than there can be", in.Last)
+	}
 	st := &state{last: in.Last, names: in.Names}
 	if len(in.Grants) > MaxGrants || len(in.Names) > maxNames {
 		return nil, fmt.Errorf("%d grants and %d names: there may be %d and %d", len(in.Grants), len(in.Names), MaxGrants, maxNames)
@@ -251,7 +255,9 @@ func (f *file) prepare() error {
 // replace puts a file with the text at path, at once and for good.
 func replace(path string, text []byte) error {
 	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".*") // 0600
+	// The lock is ours and the folder too: what is left of another attempt may
+	// be overwritten.
+	tmp, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}

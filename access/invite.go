@@ -119,5 +119,11 @@ func (d *draft) keyName(key, want string) string {
 			return g.User
 		}
 	}
-	return d.name(want, bearerOf(key, ""))
+	of := bearerOf(key, "")
+	for _, b := range d.names {
+		if b.Of == of {
+			want = b.Name // files may belong to it
+		}
+	}
+	return d.name(want, of)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"hubfs/tree"
@@ -32,7 +33,9 @@ func (s *Store) Login(addr, uname, key, token string) (*Party, error) {
 	}
 	link, err := s.try(addr, token)
 	if err != nil {
-		s.log.Warn("access: login refused", "addr", addr, "err", err)
+		if err != ErrAttempts { // of which the log would be full
+			s.log.Warn("access: login refused", "addr", addr, "err", err)
+		}
 		return nil, err
 	}
 	p := &Party{store: s}
@@ -103,9 +106,10 @@ func (d *draft) redeem(p *Party, id, uname, key string) error {
 		Parent: id, Kind: KindToken, Role: link.Role, Patterns: link.Patterns,
 		Expires: link.Expires, Ask: link.Ask, By: link.By,
 	}}
-	want := uname
+	// Who is not named by the owner but by himself is another one each time.
+	want, of := uname, bearerOf("", strconv.FormatUint(d.last+1, 10))
 	if link.User != "" {
-		want = link.User
+		want, of = link.User, bearerOf("", id)
 	}
 	if key != "" {
 		g.Kind, g.Key = KindKey, key
@@ -114,7 +118,7 @@ func (d *draft) redeem(p *Party, id, uname, key string) error {
 		}
 		g.User = d.keyName(key, want)
 	} else {
-		g.User = d.name(want, bearerOf("", id))
+		g.User = d.name(want, of)
 	}
 	made, err := d.add(&g)
 	if err != nil {

@@ -40,12 +40,12 @@ type bearer struct {
 }
 
 // bearerOf says to whom a name belongs: to a key, or, of those that show none,
-// to the link that they came with.
-func bearerOf(key, link string) string {
+// to the grant that named them.
+func bearerOf(key, grant string) string {
 	if key != "" {
 		return "key:" + key
 	}
-	return "link:" + link
+	return "grant:" + grant
 }
 
 // fold makes names equal that look so.

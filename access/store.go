@@ -35,10 +35,10 @@ type Store struct {
 	// changing orders changes. It is held while the file is written, which is
 	// its job.
 	changing sync.Mutex
-	file     *file            // guarded by changing; nil: in memory alone, or closed
-	closed   bool             // guarded by changing
-	alarm    *time.Timer      // guarded by changing: at the next end of a grant; nil: none
-	watchers []func([]string) // guarded by changing
+	file     *file           // guarded by changing; nil: in memory alone, or closed
+	closed   bool            // guarded by changing
+	alarm    *time.Timer     // guarded by changing: at the next end of a grant; nil: none
+	watchers []func([]Event) // guarded by changing
 }
 
 // A state is what a store holds at one time. It is immutable.
@@ -89,15 +89,6 @@ func (s *Store) Close() error {
 		return nil
 	}
 	return s.file.close()
-}
-
-// Watch has f called with the IDs of grants that have ended: revoked, expired,
-// or with their connection. It is called in the goroutine that ended them, with
-// no lock held.
-func (s *Store) Watch(f func(ended []string)) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	s.watchers = append(s.watchers, f)
 }
 
 // List returns all grants, oldest first.
@@ -176,16 +167,16 @@ type draft struct {
 // change makes the next state. If it cannot be written it does not come to be,
 // unless it must.
 func (s *Store) change(must bool, f func(*draft) error) error {
-	ended, watchers, err := s.changeAlone(must, f)
-	if len(ended) > 0 {
+	events, watchers, err := s.changeAlone(must, f)
+	if len(events) > 0 {
 		for _, w := range watchers {
-			w(ended)
+			w(events)
 		}
 	}
 	return err
 }
 
-func (s *Store) changeAlone(must bool, f func(*draft) error) (ended []string, watchers []func([]string), err error) {
+func (s *Store) changeAlone(must bool, f func(*draft) error) (news []Event, watchers []func([]Event), err error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if s.closed && !must {
@@ -208,12 +199,7 @@ func (s *Store) changeAlone(must bool, f func(*draft) error) (ended []string, wa
 	}
 	s.state.Store(&d.state)
 	s.setAlarm(d)
-	for _, g := range was.grants {
-		if d.byID[g.ID] == nil {
-			ended = append(ended, g.ID)
-		}
-	}
-	return ended, slices.Clone(s.watchers), err
+	return events(was, &d.state), slices.Clone(s.watchers), err
 }
 
 // recheck is how long an alarm sleeps at most: a machine that was asleep
