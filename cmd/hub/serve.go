@@ -65,6 +65,7 @@ speak 9P on standard input and output, with the server that runs or is started.`
 	f.StringVar(&log, "log", "", "log to `FILE`, not to standard error")
 	f.BoolVar(&c.Insecure, "insecure", false, "plain TCP may leave this machine")
 	f.StringVar(&c.State, "state", "", "spool hubs in `DIR`, and find them again at the start; none for nowhere")
+	f.StringVar(&c.Access, "access", "", "keep in `FILE` who may do what; none for nowhere")
 	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics over HTTP on `HOST:PORT`, loopback only")
 	f.BoolVar(&ready, daemon.ReadyFlag, false, "")
 	f.MarkHidden(daemon.ReadyFlag)

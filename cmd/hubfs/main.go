@@ -43,6 +43,8 @@ every ADDR. hub(1) is the client, and starts such a server by itself.
   --insecure    plain TCP may leave this machine
   --state DIR   spool hubs there, and find them again at the start; "none" for
                 nowhere ($XDG_STATE_HOME/hub/NAME, else ~/.local/state/hub/NAME)
+  --access FILE keep there who may do what; "none" for nowhere
+                (~/.config/hub/access/NAME.json)
   --metrics HOST:PORT
                 serve /metrics over HTTP, for Prometheus; loopback only
   -m DIR        mount there: not yet, it comes with FUSE
@@ -93,6 +95,7 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&log, "log", "", "")
 	fs.BoolVar(&c.Insecure, "insecure", false, "")
 	fs.StringVar(&c.State, "state", "", "")
+	fs.StringVar(&c.Access, "access", "", "")
 	fs.StringVar(&c.Metrics, "metrics", "", "")
 	fs.BoolVar(&ready, daemon.ReadyFlag, false, "")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
