@@ -27,6 +27,7 @@ var layers = map[string][]string{
 	"internal/fdio":  {},
 	"internal/flock": {},
 	"internal/graph": {},
+	"internal/lobby": {},
 
 	// Who may do what. One process has the file in which that is kept.
 	"access": {"tree", "internal/flock"},
@@ -41,7 +42,7 @@ var layers = map[string][]string{
 	"hub/storetest": {"hub"},
 
 	// Parts never import one another.
-	"p9":       {"tree", "internal/wire", "internal/fdio", "internal/both"},
+	"p9":       {"tree", "internal/wire", "internal/fdio", "internal/both", "internal/lobby"},
 	"client":   {"internal/wire", "internal/fdio", "internal/both"},
 	"shellctl": {"pipes", "internal/fdio"},
 

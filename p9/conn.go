@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hubfs/internal/both"
+	"hubfs/internal/lobby"
 	"hubfs/internal/wire"
 	"hubfs/tree"
 )
@@ -24,7 +25,8 @@ const goodbye = time.Second
 
 var (
 	errPanic = errors.New("handler panicked")
-	errHello = errors.New("no Tversion in time")
+	errHello = errors.New("no Tversion in time, or no login")
+	errCrowd = errors.New("too many connections wait for a login")
 )
 
 // A conn is one connection. Its reader goroutine, the one that called serve,
@@ -48,30 +50,34 @@ type conn struct {
 	back      back
 	asking    sync.WaitGroup // the goroutines of Server.Back
 
-	hello *time.Timer // ends a connection that does not speak; nil: none
+	hello     *time.Timer  // ends a connection that does not speak, or not log in; nil: none
+	place     *lobby.Place // of a peer that has to log in, until it has
+	accountOf string       // whose the account is
 
 	w *writer // of whoever holds out.writing
 
 	// loggingIn orders logins, and is held while one waits.
 	loggingIn sync.Mutex
 
-	mu      sync.Mutex
-	tags    map[uint16]*job // guarded by mu; outstanding: jobs, and the flushes that wait for them
-	kept    int             // guarded by mu; bytes of waiting writes and directory listings
-	spare   *job            // guarded by mu; list of used jobs
-	nspare  int             // guarded by mu; its length
-	out     queue           // guarded by mu
-	short   wire.Msg        // guarded by mu; reused
-	msize   uint32          // guarded by mu; changed by the reader alone
-	user    string          // guarded by mu; who it is, for people
-	nfids   int             // guarded by mu; len(fids)
-	closing int             // guarded by mu; fids retired and not closed
-	closed  chan struct{}   // guarded by mu; closed when closing reaches 0, if the reader waits
-	logins  []login         // guarded by mu; the tokens that were good
-	asks    *both.Way       // guarded by mu; the direction in which we ask; nil: none
-	stopped bool            // guarded by mu; quit is closed
-	err     error           // guarded by mu; why it was killed
-	killed  bool            // guarded by mu
+	mu       sync.Mutex
+	tags     map[uint16]*job // guarded by mu; outstanding: jobs, and the flushes that wait for them
+	kept     int             // guarded by mu; bytes of waiting writes and directory listings
+	spare    *job            // guarded by mu; list of used jobs
+	nspare   int             // guarded by mu; its length
+	out      queue           // guarded by mu
+	short    wire.Msg        // guarded by mu; reused
+	msize    uint32          // guarded by mu; changed by the reader alone
+	user     string          // guarded by mu; who it is, for people
+	nfids    int             // guarded by mu; len(fids)
+	closing  int             // guarded by mu; fids retired and not closed
+	closed   chan struct{}   // guarded by mu; closed when closing reaches 0, if the reader waits
+	logins   []login         // guarded by mu; the tokens that were good
+	asks     *both.Way       // guarded by mu; the direction in which we ask; nil: none
+	stranger bool            // guarded by mu, and changed by the reader alone: place is not nil
+	account  *account        // guarded by mu, and changed by the reader alone; nil: the peer has no bounds
+	stopped  bool            // guarded by mu; quit is closed
+	err      error           // guarded by mu; why it was killed
+	killed   bool            // guarded by mu
 }
 
 // serve serves the connection until its end.
@@ -110,7 +116,7 @@ func (c *conn) readRequests() (err error) {
 		if !c.waitRoom() {
 			return context.Canceled
 		}
-		f, err := c.in.next(c.msize)
+		f, err := c.in.next()
 		if err != nil {
 			return err
 		}
@@ -133,7 +139,7 @@ func (c *conn) readRequests() (err error) {
 func (c *conn) waitRoom() bool {
 	for {
 		c.mu.Lock()
-		stopped, full := c.stopped, c.out.fullLocked(c.lim.Replies)
+		stopped, full := c.stopped, c.out.fullLocked(c.repliesLocked())
 		if stopped || !full {
 			c.mu.Unlock()
 			return !stopped
@@ -285,7 +291,7 @@ func (c *conn) version(m *wire.Msg) error {
 			r.Version = m.Version
 			c.back.agreed, c.in.both = true, true
 		}
-		if c.hello != nil {
+		if c.hello != nil && c.place == nil {
 			c.hello.Stop()
 		}
 	}
@@ -294,6 +300,10 @@ func (c *conn) version(m *wire.Msg) error {
 	c.msize = r.Msize
 	if !c.versioned {
 		c.msize = beforeVersion
+	}
+	c.in.most = c.msize
+	if c.stranger {
+		c.in.most = min(c.msize, strangerMsize)
 	}
 	c.replyLocked(&r)
 	return nil

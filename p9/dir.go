@@ -16,6 +16,8 @@ type listing struct {
 	next uint64 // the only offset at which it can be read on
 	rest []byte // the entries from there on
 	kept int    // bytes of rest that are counted in conn.kept
+
+	charged int // likewise to the user's account
 }
 
 func (l *listing) size() int { return l.kept }
@@ -80,11 +82,16 @@ func (c *conn) keep(l *listing, entries []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.kept -= l.kept
-	l.kept, l.rest = 0, nil
+	c.account.credit(l.charged)
+	l.kept, l.charged, l.rest = 0, 0, nil
 	if c.kept+len(entries) > c.lim.Kept {
 		return limitError("too many bytes of listings", c.lim.Kept)
 	}
+	if err := c.account.afford(len(entries)); err != nil {
+		return err
+	}
 	c.kept += len(entries)
+	l.charged = c.account.charge(len(entries))
 	l.kept, l.rest = len(entries), entries
 	return nil
 }

@@ -35,6 +35,8 @@ type fid struct {
 		count int // 0: nothing to cure
 	}
 
+	charged int // to the user's account; immutable once the fid is entered
+
 	retired bool // guarded by conn.mu; no more jobs come
 	closed  bool // guarded by conn.mu; somebody has begun to close it
 	remove  bool // guarded by conn.mu; Tremove
@@ -71,9 +73,13 @@ func (c *conn) newFid(id uint32, f *fid) error {
 	if _, used := c.fids[id]; used {
 		return errFidInUse
 	}
-	if len(c.fids) >= c.lim.Fids {
-		return limitError("too many fids", c.lim.Fids)
+	if most := c.mostFids(); len(c.fids) >= most {
+		return limitError("too many fids", most)
 	}
+	if err := c.account.afford(fidCost); err != nil {
+		return err
+	}
+	f.charged = c.account.charge(fidCost)
 	f.reads.fid = f
 	f.writes.fid = f
 	f.writes.writes = true
@@ -266,6 +272,7 @@ func (c *conn) close(f *fid) {
 			c.settleLocked(j)
 		}
 		c.kept -= f.listing.size()
+		c.account.credit(f.charged + f.listing.charged)
 		c.closing--
 		if c.closing == 0 && c.closed != nil {
 			close(c.closed)

@@ -27,6 +27,7 @@ const (
 type frames struct {
 	r      io.Reader
 	before func() // called before a read that may wait
+	most   uint32 // bytes of a message
 	both   bool   // messages of odd types come, too, which are replies
 
 	buf  []byte // bytes read; what next returns aliases it
@@ -43,14 +44,14 @@ type frame struct {
 
 // next returns the next message. io.EOF says that the peer hung up between
 // two messages. Any other error leaves no way to go on.
-func (f *frames) next(msize uint32) (frame, error) {
+func (f *frames) next() (frame, error) {
 	if f.used == len(f.buf) && cap(f.buf) > keepBuffer {
 		f.buf, f.used = nil, 0
 	}
 	if err := f.fill(4); err != nil {
 		return frame{}, err
 	}
-	size, err := wire.FrameSize(f.buf[f.used:], msize)
+	size, err := wire.FrameSize(f.buf[f.used:], f.most)
 	if err != nil {
 		return frame{}, err
 	}

@@ -28,6 +28,7 @@ type job struct {
 	fresh    bool     // has not been tried and found to wait
 	borrowed bool     // data lies in the connection's read buffer
 	kept     int      // bytes of data counted in conn.kept
+	charged  int      // likewise to the user's account, and for the job itself
 	cancel   cancel   // why it shall not wait any longer
 	err      error    // with refused: what to say
 	flushes  []uint16 // tags of Tflushes to answer after it
@@ -52,15 +53,20 @@ func (c *conn) admitLocked(j *job) error {
 	if j.taken > 0 {
 		return nil // it cannot be refused any more, and costs no bytes
 	}
-	if len(c.tags) > c.lim.Requests {
-		return fmt.Errorf("too many requests wait (%d): %w", c.lim.Requests, tree.ErrLimit)
+	requests, kept := c.waitingLocked()
+	if len(c.tags) > requests {
+		return fmt.Errorf("too many requests wait (%d): %w", requests, tree.ErrLimit)
 	}
 	n := len(j.data.Data)
+	if err := c.account.afford(jobCost + n); err != nil {
+		return err
+	}
+	if c.kept+n > kept {
+		return fmt.Errorf("too many bytes wait to be written (%d): %w", c.kept, tree.ErrLimit)
+	}
+	j.charged = c.account.charge(jobCost + n)
 	if n == 0 {
 		return nil
-	}
-	if c.kept+n > c.lim.Kept {
-		return fmt.Errorf("too many bytes wait to be written (%d): %w", c.kept, tree.ErrLimit)
 	}
 	c.kept += n
 	j.kept = n
@@ -71,36 +77,36 @@ func (c *conn) admitLocked(j *job) error {
 	return nil
 }
 
-// try calls the handle for the job at the head of a lane. For a read, what it
-// was given is in l.pieces.
-func (c *conn) try(l *lane, j *job, wake func()) (n int, ready bool, err error) {
+// try calls the handle for the job at the head of a lane, for a read of most
+// bytes. What that was given is in l.pieces.
+func (c *conn) try(l *lane, j *job, most int, wake func()) (n int, ready bool, err error) {
 	if l.writes {
 		return c.tryWrite(l.fid.handle, j, wake)
 	}
-	if j.count == 0 {
+	if most == 0 {
 		return 0, true, nil
 	}
 	switch h := l.fid.handle.(type) {
 	case tree.StreamReader:
-		l.pieces, ready, err = h.ReadStream(l.pieces[:0], j.off, j.count, wake)
+		l.pieces, ready, err = h.ReadStream(l.pieces[:0], j.off, most, wake)
 		for _, p := range l.pieces {
 			n += len(p.Data)
 		}
 	case tree.Reader:
 		ready = true
-		b := c.srv.pool.get(j.count)
+		b := c.srv.pool.get(most)
 		n, err = h.ReadAt(b.data, j.off)
 		if n > 0 || errors.Is(err, io.EOF) {
 			err = nil // bytes taken are bytes returned
 		}
-		if n > 0 && n <= j.count {
+		if n > 0 && n <= most {
 			l.pieces = append(l.pieces[:0], tree.Piece{Data: b.data[:n], Owner: b})
 		} else {
 			b.Free()
 		}
 	}
-	if n < 0 || n > j.count {
-		panic(fmt.Sprintf("%T returned %d bytes of %d", l.fid.handle, n, j.count))
+	if n < 0 || n > most {
+		panic(fmt.Sprintf("%T returned %d bytes of %d", l.fid.handle, n, most))
 	}
 	return n, ready, err
 }
@@ -184,6 +190,7 @@ func (c *conn) settleLocked(j *job) {
 		delete(c.tags, tag)
 	}
 	c.kept -= j.kept
+	c.account.credit(j.charged)
 	data := j.data
 	*j = job{flushes: j.flushes[:0]}
 	if c.nspare < spareJobs {

@@ -131,7 +131,7 @@ func (c *conn) run(l *lane) {
 				c.dropLocked(j)
 			}
 			continue
-		case !l.writes && c.out.fullLocked(c.lim.Replies):
+		case !l.writes && c.out.fullLocked(c.repliesLocked()):
 			l.state = stalled
 			c.out.stalled = append(c.out.stalled, l)
 			c.mu.Unlock()
@@ -139,9 +139,13 @@ func (c *conn) run(l *lane) {
 		}
 		l.woken = false
 		wake := c.wakeLocked(l)
+		most := j.count
+		if c.account.full() {
+			most = min(most, overdrawn)
+		}
 		c.mu.Unlock()
 
-		n, ready, err := c.try(l, j, wake)
+		n, ready, err := c.try(l, j, most, wake)
 
 		c.mu.Lock()
 		l.waits = !ready && err == nil

@@ -27,6 +27,9 @@ func (c *conn) attach(m, r *wire.Msg) error {
 		v9fs:   name.v9fs(),
 		at:     &place{node: c.srv.Root},
 	}
+	if err := c.welcome(peer); err != nil {
+		return err
+	}
 	if err := c.newFid(m.Fid, f); err != nil {
 		return err
 	}

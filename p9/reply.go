@@ -58,6 +58,9 @@ type batch struct {
 	cuts []cut
 	size int // of all replies in it
 	back int // of all requests in it
+
+	account *account // to which the replies are charged; nil: to none
+	charged int
 }
 
 // A cut is a piece that follows the first end bytes of a batch's buf.
@@ -91,6 +94,8 @@ func (b *batch) free() {
 	b.cuts = b.cuts[:0]
 	b.buf = b.buf[:0]
 	b.size, b.back = 0, 0
+	b.account.credit(b.charged)
+	b.account, b.charged = nil, 0
 }
 
 // batchLocked returns the batch that is being collected.
@@ -128,8 +133,17 @@ func (c *conn) replyLocked(m *wire.Msg) {
 	}
 	c.trace("<- ", m)
 	b.buf = buf
-	b.size += len(buf) - start
-	c.out.bytes += len(buf) - start
+	c.queuedLocked(b, len(buf)-start)
+}
+
+// queuedLocked counts the bytes of a reply.
+func (c *conn) queuedLocked(b *batch, n int) {
+	b.size += n
+	c.out.bytes += n
+	if c.account != nil {
+		b.account = c.account
+		b.charged += c.account.charge(n)
+	}
 }
 
 // shortReplyLocked queues a reply that has no more than a count. It needs no
@@ -157,8 +171,7 @@ func (c *conn) readReplyLocked(f *fid, tag uint16, pieces []tree.Piece, n int) (
 	}
 	b := c.batchLocked()
 	b.buf = wire.AppendRreadHeader(b.buf, tag, n)
-	b.size += wire.RreadHeaderSize + n
-	c.out.bytes += wire.RreadHeaderSize + n
+	c.queuedLocked(b, wire.RreadHeaderSize+n)
 	if n < copyBelow {
 		for _, p := range pieces {
 			b.buf = append(b.buf, p.Data...)

@@ -52,6 +52,17 @@
 // A peer that needs a login (Peer.LoginNeeded) gets no fid of the tree before.
 // Who attaches by a login is whom Server.Login says, whatever the client calls
 // itself. Tokens are in no trace.
+//
+// # Strangers and guests
+//
+// Who needs a login gets a few fids and small messages until it has one, and
+// Limits.Hello until then. Of such connections there are so many, and so many of
+// one origin: who comes when they are there takes the place of the one that has
+// waited longest, so that a crowd that says nothing keeps nobody away.
+//
+// Whoever has bounds may have the server hold Limits.Guest bytes over all of its
+// connections. Beyond that it gets errors, and its replies slowly, and nobody else
+// notices. The server's own user has the limits of a connection alone.
 package p9
 
 import (
@@ -66,6 +77,7 @@ import (
 	"time"
 
 	"hubfs/internal/fdio"
+	"hubfs/internal/lobby"
 	"hubfs/internal/wire"
 	"hubfs/tree"
 )
@@ -102,20 +114,24 @@ type Server struct {
 	pool    pool      // buffers for the bytes of large reads and writes
 	batches sync.Pool // of *batch
 
-	mu    sync.Mutex
-	conns map[uint64]*conn    // guarded by mu; those being served
-	last  uint64              // guarded by mu; number of the last connection
-	excl  map[uint64]struct{} // guarded by mu; qid.path of each ModeExclusive file that is open
+	lobby lobby.Lobby // connections that need a login and have none yet
+
+	mu       sync.Mutex
+	conns    map[uint64]*conn    // guarded by mu; those being served
+	last     uint64              // guarded by mu; number of the last connection
+	excl     map[uint64]struct{} // guarded by mu; qid.path of each ModeExclusive file that is open
+	accounts map[string]*account // guarded by mu; of each user with bounds that is connected
 }
 
 // Limits say how much a peer may ask for. Beyond each of them it gets an
 // error, or has to wait, and nobody else notices. A zero field means its
 // default.
 type Limits struct {
-	Msize    uint32 // bytes of one message; default wire.MaxMsize
-	Conns    int    // connections; default 20,000
-	Fids     int    // fids of a connection; default 65,536
-	Requests int    // requests of a connection that wait; default 16,384
+	Msize    uint32       // bytes of one message; default wire.MaxMsize
+	Conns    int          // connections; default 20,000
+	Lobby    lobby.Limits // connections that need a login and have none yet; default 1,000, 100 of one origin
+	Fids     int          // fids of a connection; default 65,536
+	Requests int          // requests of a connection that wait; default 16,384
 
 	// Replies is how many bytes of replies may be queued for a connection
 	// until its requests are no longer served; default 4 MiB.
@@ -125,8 +141,15 @@ type Limits struct {
 	// 16 MiB.
 	Kept int
 
-	// Hello is how long a new connection may take until its Tversion;
-	// default 30 s, negative: for ever.
+	// Guest is how many bytes the server holds for all connections of one user
+	// with bounds (Peer.Rights): replies unread, writes that wait, listings, and
+	// something for each connection (64 KiB), fid (1 KiB) and request that waits
+	// (256). Who has as much gets errors, and of replies 16 KiB at a time;
+	// default 64 MiB.
+	Guest int
+
+	// Hello is how long a new connection may take until its Tversion, or if it
+	// needs a login until its attach; default 30 s, negative: for ever.
 	Hello time.Duration
 	// Stall is how long a peer may leave a queue of replies unread until it
 	// is hung up; default one hour, negative: for ever.
@@ -145,10 +168,13 @@ func (l Limits) withDefaults() Limits {
 	}
 	l.Msize = max(l.Msize, wire.MinMsize)
 	def(&l.Conns, 20_000)
+	def(&l.Lobby.All, 1000)
+	def(&l.Lobby.Each, 100)
 	def(&l.Fids, 65_536)
 	def(&l.Requests, 16_384)
 	def(&l.Replies, 4<<20)
 	def(&l.Kept, 16<<20)
+	def(&l.Guest, 64<<20)
 	if l.Hello == 0 {
 		l.Hello = 30 * time.Second
 	}
@@ -189,8 +215,9 @@ type ConnInfo struct {
 // connection is over and everything that was held for it is free: nil if the
 // peer hung up or ctx was done. When ctx is done, replies that are queued still
 // go out, for a second, if rwc has SetReadDeadline; else it is closed at once.
-// Closing rwc must end a Read and a Write that wait. A *net.TCPConn or *net.UnixConn is written to with writev; anything
-// else gets one Write for each batch of replies.
+// Closing rwc must end a Read and a Write that wait. A *net.TCPConn or
+// *net.UnixConn is written to with writev; anything else gets one Write for each
+// batch of replies, or several that fill the records of TLS if it is a long one.
 func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) error {
 	c, err := s.newConn(ctx, rwc, p)
 	if err != nil {
@@ -216,8 +243,8 @@ func (s *Server) newConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) (*
 		lim:   lim,
 		since: time.Now(),
 		rwc:   rwc,
-		w:     newWriter(rwc, fd, lim.Stall),
-		in:    frames{r: rwc},
+		w:     newWriter(rwc, fd, lim.Stall, &s.pool),
+		in:    frames{r: rwc, most: beforeVersion},
 		fids:  make(map[uint32]*fid),
 		msize: beforeVersion,
 		quit:  make(chan struct{}),
@@ -234,6 +261,17 @@ func (s *Server) newConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) (*
 	if len(s.conns) >= lim.Conns {
 		return nil, fmt.Errorf("too many connections (%d): %w", lim.Conns, tree.ErrLimit)
 	}
+	switch {
+	case p.LoginNeeded:
+		c.stranger = true
+		c.place = s.lobby.Enter(origin(p), lim.Lobby, func() { c.kill(errCrowd) })
+	case p.Rights != nil:
+		a, err := s.openAccountLocked(p.User, lim.Guest)
+		if err != nil {
+			return nil, err
+		}
+		c.account, c.accountOf = a, p.User
+	}
 	if s.conns == nil {
 		s.conns = make(map[uint64]*conn)
 	}
@@ -247,6 +285,21 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
+	if c.place != nil {
+		c.place.Leave()
+	}
+	if c.account != nil {
+		s.closeAccountLocked(c.accountOf, c.account)
+	}
+}
+
+// origin is what all connections of a peer that has yet to log in, or of its
+// neighbours, have in common.
+func origin(p Peer) string {
+	if p.User != "" {
+		return "user " + p.User // of this machine
+	}
+	return lobby.Origin(p.Addr)
 }
 
 // tell tells that a connection has begun or ended.

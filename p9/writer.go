@@ -20,11 +20,20 @@ type writer struct {
 
 	vec  [][]byte // reused; the segments of a batch
 	rest [][]byte // those of vec that are not written yet
-	flat []byte   // reused; a batch in one piece
+	pool *pool    // of buffers in which small segments are put together
 }
 
-func newWriter(rwc io.ReadWriteCloser, fd *fdio.File, stall time.Duration) *writer {
-	w := &writer{rwc: rwc, fd: fd, stall: stall}
+const (
+	// record is what TLS encrypts and writes at once. A Write of a multiple
+	// leaves none of them half empty.
+	record = 16 << 10
+	// flatBytes is up to how many bytes are put together for one Write, where
+	// the connection takes no segments. A peer that reads nothing holds as much.
+	flatBytes = 2 * record
+)
+
+func newWriter(rwc io.ReadWriteCloser, fd *fdio.File, stall time.Duration, p *pool) *writer {
+	w := &writer{rwc: rwc, fd: fd, stall: stall, pool: p}
 	if stall > 0 {
 		w.limit, _ = rwc.(interface{ SetWriteDeadline(time.Time) error })
 	}
@@ -39,9 +48,6 @@ func (w *writer) load(b *batch) {
 func (w *writer) unload() {
 	clear(w.vec[:cap(w.vec)]) // keep nothing alive
 	w.rest = nil
-	if cap(w.flat) > keepBatch {
-		w.flat = nil
-	}
 }
 
 // try writes as much as it can without waiting, and reports whether that was
@@ -78,16 +84,38 @@ func (w *writer) write() error {
 		_, err := bufs.WriteTo(w.rwc)
 		return err
 	}
+	return w.writeFlat()
+}
+
+// writeFlat writes what is left to a connection that takes one piece at a time:
+// in one Write if it is little, else in such that fill its records. Of a long
+// segment only the ends are copied.
+func (w *writer) writeFlat() error {
 	if len(w.rest) == 1 {
 		_, err := w.rwc.Write(w.rest[0])
 		return err
 	}
-	w.flat = w.flat[:0]
-	for _, p := range w.rest {
-		w.flat = append(w.flat, p...)
+	buf := w.pool.get(flatBytes)
+	defer buf.Free()
+	for len(w.rest) > 0 {
+		n := 0
+		for len(w.rest) > 0 && n < flatBytes {
+			m := copy(buf.data[n:], w.rest[0])
+			n += m
+			w.rest = advance(w.rest, m)
+		}
+		if _, err := w.rwc.Write(buf.data[:n]); err != nil {
+			return err
+		}
+		if len(w.rest) > 0 && len(w.rest[0]) >= flatBytes {
+			whole := w.rest[0][:len(w.rest[0])/record*record]
+			if _, err := w.rwc.Write(whole); err != nil {
+				return err
+			}
+			w.rest = advance(w.rest, len(whole))
+		}
 	}
-	_, err := w.rwc.Write(w.flat)
-	return err
+	return nil
 }
 
 // kick has the queue written, unless somebody is at it.
@@ -140,7 +168,7 @@ func (c *conn) wrote(b *batch, err error) (next *batch) {
 	defer c.mu.Unlock()
 	c.out.bytes -= size
 	c.out.back -= back
-	low := c.out.bytes <= c.lim.Replies/2
+	low := c.out.bytes <= c.repliesLocked()/2
 	if c.out.room != nil && (low || back > 0) {
 		close(c.out.room)
 		c.out.room = nil

@@ -2,6 +2,7 @@ package p9
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func (r *recorder) SetWriteDeadline(t time.Time) error { r.deadline = t; return 
 // under a deadline that does not outlast the write.
 func TestOneWriteForEachBatch(t *testing.T) {
 	r := &recorder{}
-	w := newWriter(r, nil, time.Minute)
+	w := newWriter(r, nil, time.Minute, new(pool))
 	b := &batch{buf: []byte("head1head2tail"), cuts: []cut{
 		{end: 5, piece: tree.Piece{Data: []byte("-one-")}},
 		{end: 5, piece: tree.Piece{Data: []byte("-two-")}},
@@ -53,6 +54,44 @@ func TestOneWriteForEachBatch(t *testing.T) {
 	const want = "head1-one--two-head2-three-tail"
 	if got := strings.Join(r.writes, "|"); got != want+"|"+want {
 		t.Errorf("wrote %q", got)
+	}
+}
+
+// TestLongBatchFillsRecords: whatever the segments are, every Write but the last
+// is whole records of TLS, and the bytes are the same.
+func TestLongBatchFillsRecords(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var want []byte
+		b := new(batch)
+		for range 1 + random.IntN(5) {
+			b.buf = append(b.buf, make([]byte, random.IntN(300))...)
+			piece := make([]byte, 1+random.IntN(1<<random.IntN(19)))
+			for i := range piece {
+				piece[i] = byte(random.Uint32())
+			}
+			b.cuts = append(b.cuts, cut{end: len(b.buf), piece: tree.Piece{Data: piece}})
+		}
+		for _, p := range b.segments(nil) {
+			want = append(want, p...)
+		}
+		r := &recorder{}
+		w := newWriter(r, nil, time.Minute, new(pool))
+		w.load(b)
+		if err := w.write(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(r.writes, ""); got != string(want) {
+			t.Fatalf("%d bytes were written of %d", len(got), len(want))
+		}
+		for i, p := range r.writes {
+			if i < len(r.writes)-1 && len(p)%record != 0 {
+				t.Errorf("write %d of %d has %d bytes", i, len(r.writes), len(p))
+			}
+		}
+		if len(want) <= flatBytes && len(r.writes) != 1 {
+			t.Errorf("%d bytes were written in %d pieces", len(want), len(r.writes))
+		}
 	}
 }
 
