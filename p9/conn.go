@@ -53,6 +53,7 @@ type conn struct {
 	hello     *time.Timer  // ends a connection that does not speak, or not log in; nil: none
 	place     *lobby.Place // of a peer that has to log in, until it has
 	accountOf string       // whose the account is
+	told      bool         // that it has begun
 
 	w *writer // of whoever holds out.writing
 

@@ -112,10 +112,11 @@ func (c *conn) welcome(p Peer) error {
 		c.hello.Stop()
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.stranger = false
 	c.account = a
 	c.in.most = c.msize
+	c.mu.Unlock()
+	c.tell(true)
 	return nil
 }
 

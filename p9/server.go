@@ -90,9 +90,9 @@ type Server struct {
 	Trace  *slog.Logger // every message of the direction that is served, on a line of its own; nil: none
 	Limits Limits
 
-	// Changed is told of each connection that begins, in the goroutine that
-	// will serve it, and of each that has ended. No lock is held. nil: nobody is
-	// told.
+	// Changed is told of each connection that begins, or if it needs a login has
+	// one, in the goroutine that serves it, and of each such that has ended. No
+	// lock is held. nil: nobody is told.
 	Changed func(c ConnInfo, served bool)
 
 	// Login makes a peer of one that brings a token, of which the error says
@@ -224,8 +224,10 @@ func (s *Server) ServeConn(ctx context.Context, rwc io.ReadWriteCloser, p Peer) 
 		refuse(rwc, err)
 		return err
 	}
-	s.tell(c, true)
-	defer s.tell(c, false)
+	if !p.LoginNeeded {
+		c.tell(true)
+	}
+	defer c.tell(false)
 	defer s.forget(c)
 	stop := context.AfterFunc(ctx, c.stop)
 	defer stop()
@@ -302,11 +304,14 @@ func origin(p Peer) string {
 	return lobby.Origin(p.Addr)
 }
 
-// tell tells that a connection has begun or ended.
-func (s *Server) tell(c *conn, served bool) {
-	if s.Changed != nil {
-		s.Changed(c.info(), served)
+// tell tells that the connection has begun, or if that was told that it has
+// ended.
+func (c *conn) tell(served bool) {
+	if c.srv.Changed == nil || !served && !c.told {
+		return
 	}
+	c.told = true
+	c.srv.Changed(c.info(), served)
 }
 
 // refuse tells a peer why it is not served, as the answer to the Tversion that

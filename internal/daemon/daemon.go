@@ -33,6 +33,7 @@ import (
 	"hubfs/access"
 	"hubfs/hub"
 	"hubfs/hubfs"
+	"hubfs/internal/lobby"
 	"hubfs/internal/metrics"
 	"hubfs/p9"
 	"hubfs/transport"
@@ -117,6 +118,9 @@ type server struct {
 	cfg Config
 	log *slog.Logger
 	p9  *p9.Server
+
+	lobby lobby.Lobby // connections in the middle of a handshake
+	spare sparing     // of log, for what strangers can bring about
 
 	access *access.Store // set by begin, as is fs
 	fs     *hubfs.FS
@@ -210,7 +214,7 @@ func begin(ctx context.Context, c Config) (s *server, stopMetrics func(), err er
 }
 
 func newServer(c Config) *server {
-	s := &server{cfg: c, log: c.Log, p9: &p9.Server{Log: c.Log}}
+	s := &server{cfg: c, log: c.Log, spare: sparing{log: c.Log}, p9: &p9.Server{Log: c.Log}}
 	if c.Trace {
 		s.p9.Trace = c.Log
 	}
@@ -301,17 +305,17 @@ func (s *server) serve(ctx context.Context, c net.Conn) {
 	p, err := s.peer(ctx, c)
 	if err != nil {
 		c.Close()
-		s.log.Warn("connection refused", "addr", c.RemoteAddr().String(), "err", err)
+		s.spare.write(slog.LevelWarn, "connection refused", "addr", c.RemoteAddr().String(), "err", err)
 		return
 	}
 	if err := s.servePeer(ctx, c, p); err != nil {
-		s.log.Info("connection ended", "user", p.User, "addr", p.Addr, "err", err)
+		s.spare.write(slog.LevelInfo, "connection ended", "user", p.User, "addr", p.Addr, "err", err)
 	}
 }
 
 // peer says who made connection c, if it is somebody to be served.
 func (s *server) peer(ctx context.Context, c net.Conn) (transport.Peer, error) {
-	if err := transport.Handshake(ctx, c); err != nil {
+	if err := s.handshake(ctx, c); err != nil {
 		return transport.Peer{}, err
 	}
 	p, err := transport.PeerOf(c)
