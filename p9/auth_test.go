@@ -53,12 +53,13 @@ func (nothing) Level(string) tree.Level  { return tree.LevelNone }
 func (nothing) Within(string) tree.Level { return tree.LevelNone }
 
 // TestTraceShowsNoToken: however a token travels, and wherever a client puts it
-// by mistake, no line of the trace or the log holds it.
+// by mistake, no line of the trace or the log holds it, and the tree is not told.
 func TestTraceShowsNoToken(t *testing.T) {
 	const token = "s3cretS3cret"
 	synctest.Test(t, func(t *testing.T) {
 		m := newMem()
-		m.root.kids["safe"] = secretFile{m.file("safe", "in the safe: "+token, 0o666)}
+		opened := make(chan string, 1)
+		m.root.kids["safe"] = secretFile{m.file("safe", "in the safe: "+token, 0o666), opened}
 		var log bytes.Buffer
 		l := slog.New(slog.NewTextHandler(&log, nil))
 		s := &Server{Root: m.root, Log: l, Trace: l, Login: func(p Peer, uname, got string) (Peer, error) {
@@ -78,9 +79,12 @@ func TestTraceShowsNoToken(t *testing.T) {
 		for i, a := range []string{"token=", "v9fs,token=", "token=x,v9fs+Token=", "xtoken=", "ToKeN=,token="} {
 			c.rpc(wire.Msg{Type: wire.Tattach, Tag: 1, Fid: uint32(20 + i), Afid: wire.NoFid, Uname: "x", Aname: a + token})
 		}
-		c.must(wire.Msg{Type: wire.Tattach, Tag: 1, Afid: 5, Uname: "x"})
+		c.must(wire.Msg{Type: wire.Tattach, Tag: 1, Afid: wire.NoFid, Uname: "x", Aname: "x+token=" + token})
 		c.rpc(twrite(1, 5, "token "+strings.Repeat(token, 5000))) // as no stranger could
 		c.open(1, "safe", tree.OpenRDWR)
+		if a := <-opened; a != "x+token=…" {
+			t.Errorf("the tree was told %q", a)
+		}
 		if r := c.must(tread(1, 1, 100)); !bytes.Contains(r.Data, []byte(token)) {
 			t.Errorf("read %q", r.Data)
 		}
@@ -98,9 +102,13 @@ func TestTraceShowsNoToken(t *testing.T) {
 }
 
 // A secretFile holds what no trace may show.
-type secretFile struct{ *memFile }
+type secretFile struct {
+	*memFile
+	opened chan string // gets the aname of whoever opens it
+}
 
 func (f secretFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
+	f.opened <- c.Aname
 	h, err := f.memFile.Open(c, mode)
 	if err != nil {
 		return nil, err
@@ -117,8 +125,7 @@ type secretHandle struct{ readWriter }
 
 func (secretHandle) Secret() {}
 
-// TestCallerHasNoToken: the tree is not told the token either.
-func TestCallerHasNoToken(t *testing.T) {
+func TestAname(t *testing.T) {
 	for _, test := range []struct{ aname, shown, token string }{
 		{"", "", ""},
 		{"v9fs", "v9fs", ""},

@@ -180,6 +180,11 @@ func TestLinkIsWorthNothingAfterItsUse(t *testing.T) {
 			if (err == nil) != (key != "") || (again == nil) != (key != "") {
 				t.Errorf("key %q, by %s: back without the token: %v, with it: %v", key, by, err, again)
 			}
+			h.p9.Hangup(func(p9.ConnInfo) bool { return true })
+			h.serving.Wait()
+			if l := h.access.List(); (len(l) > 0) != (key != "") {
+				t.Errorf("key %q, by %s: left over when all have gone: %v", key, by, l)
+			}
 		}
 	}
 }
