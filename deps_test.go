@@ -56,9 +56,10 @@ var layers = map[string][]string{
 	"internal/metrics": {"hubfs"},
 
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
-	"internal/daemon": {"access", "transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby"},
-	"cmd/hubfs":       {"internal/daemon", "transport", "hub"},
-	"cmd/hub":         {"internal/daemon", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph"},
+	"internal/daemon":   {"access", "transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby"},
+	"internal/hubfscli": {"internal/daemon", "transport"},
+	"cmd/hubfs":         {"internal/hubfscli"},
+	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph"},
 
 	// Tests only: a server in the test's own process, the server under random
 	// load, and the programs, driven as a user drives them.

@@ -183,7 +183,7 @@ func listenFile(a Addr, f *os.File, o ListenOptions) (net.Listener, error) {
 			return &tlsListener{tcpListener{l}, serverConfig(o.Key)}, nil
 		}
 		l.Close()
-		return nil, fmt.Errorf("listen at %s, beyond the loopback interface: no key", a)
+		return nil, fmt.Errorf("listen at %s, beyond the loopback interface: %w", a, ErrNoKey)
 	}
 	l.Close()
 	return nil, fmt.Errorf("listen at %s: expected a Unix or TCP socket", a)

@@ -77,7 +77,7 @@ var errNoHub = fmt.Errorf("the other end does not speak %s", protocol)
 // what that key may do is not our concern: there is no authority that signs.
 func listenTLS(ctx context.Context, a Addr, key *Key) (net.Listener, error) {
 	if key == nil {
-		return nil, fmt.Errorf("listen at %s: no key", a)
+		return nil, fmt.Errorf("listen at %s: %w", a, ErrNoKey)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.Address)
 	if err != nil {

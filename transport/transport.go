@@ -74,6 +74,10 @@ var (
 	// by which to know a tls server.
 	ErrUnknownServer = errors.New("unknown server")
 
+	// ErrNoKey is wrapped by Listen's error when tls is to be served and the
+	// options have no key.
+	ErrNoKey = errors.New("no key of the server")
+
 	// ErrNoProgram is wrapped by Dial's error when ssh has come to a machine
 	// that has neither hubfs nor hub.
 	ErrNoProgram = errors.New("no hubfs there")

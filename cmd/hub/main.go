@@ -2,8 +2,17 @@
 // of the server that keeps them; see hub(1).
 package main
 
-import "os"
+import (
+	"os"
+	"path/filepath"
+
+	"hubfs/internal/hubfscli"
+)
 
 func main() {
+	// One file serves as both: hub install makes hubfs a link to hub.
+	if filepath.Base(os.Args[0]) == "hubfs" {
+		os.Exit(hubfscli.Run(os.Args[1:], os.Stdout, os.Stderr))
+	}
 	os.Exit(run(os.Args[1:]))
 }

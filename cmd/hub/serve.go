@@ -16,7 +16,7 @@ import (
 
 func (a *app) serveCmd() *cobra.Command {
 	var c daemon.Config
-	var stdio, ready bool
+	var stdio, alive, ready bool
 	var log string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -33,8 +33,11 @@ speak 9P on standard input and output, with the server that runs or is started.`
 			if c.Idle < 0 {
 				return usagef("--idle: expected a time above 0, as 30s or 5m")
 			}
+			if alive && !stdio {
+				return usagef("--alive: expected --stdio too")
+			}
 			if stdio {
-				return daemon.Stdio(cmd.Context(), c.Addr, []string{"serve", "-s", c.Addr.String()})
+				return daemon.Stdio(cmd.Context(), c.Addr, []string{"serve", "-s", c.Addr.String()}, alive)
 			}
 			if ready {
 				c.Ready = daemon.Ready()
@@ -53,6 +56,7 @@ speak 9P on standard input and output, with the server that runs or is started.`
 	f := cmd.Flags()
 	f.VarP(&c.Also, "listen", "a", "also listen on `ADDR`; may be given more than once")
 	f.BoolVar(&stdio, "stdio", false, "9P on standard input and output")
+	f.BoolVar(&alive, "alive", false, "with --stdio: say that 9P follows, and end when the client is silent for 20 s")
 	f.BoolVarP(&c.Trunc, "trunc", "t", false, "readers start at the end of a hub")
 	f.BoolVarP(&c.Zap, "zap", "z", false, "opening with truncation empties a hub")
 	f.VarP(&c.Size, "size", "q", "what a hub retains, in `BYTES`")
@@ -74,6 +78,9 @@ speak 9P on standard input and output, with the server that runs or is started.`
 
 // serveError is an error of the server itself: its own, not a client's.
 func serveError(err error) error {
+	if hint := transport.Hint(err); hint != "" {
+		return &server.Error{Text: err.Error(), Hint: hint}
+	}
 	if errors.Is(err, transport.ErrRefused) {
 		return &server.Error{Text: err.Error(), Hint: "--insecure permits it"}
 	}

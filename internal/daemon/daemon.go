@@ -125,13 +125,19 @@ type server struct {
 	access *access.Store // set by begin, as is fs
 	fs     *hubfs.FS
 
-	listeners []net.Listener
-	accepting sync.WaitGroup // one for each listener
-	serving   sync.WaitGroup // one for each connection
+	sockets *transport.Sockets // from systemd; nil: none. Set by begin.
+	ctx     context.Context    // done when the connections are to end
+	hangup  context.CancelFunc // of ctx
+	serving sync.WaitGroup     // one for each connection
 
-	mu      sync.Mutex
-	conns   int           // guarded by mu: connections being served
-	changed chan struct{} // guarded by mu: closed when conns has changed; nil: nobody asked
+	mu sync.Mutex
+	// guarded by mu
+	listeners []*listener
+	accepts   bool           // what listens is accepted from
+	ended     bool           // nothing listens any more
+	key       *transport.Key // of the server; nil: not needed yet
+	conns     int            // connections being served
+	changed   chan struct{}  // closed when conns has changed; nil: nobody asked
 }
 
 // Run serves until ctx is done, a signal asks for the end, somebody writes
@@ -159,16 +165,15 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	s.log.Info("serving", "addr", c.Addr.String(), "pid", os.Getpid())
-	serve, hangup := context.WithCancel(context.WithoutCancel(ctx))
-	defer hangup()
-	s.accept(serve)
+	defer s.hangup()
+	s.accept()
 	ready(nil)
 
-	why := s.wait(ctx, serve, signals)
+	why := s.wait(ctx, signals)
 	s.log.Info("ending", "why", why)
-	s.closeListeners()
+	s.endListening()
 	stopMetrics()
-	hangup()
+	s.hangup()
 	s.serving.Wait()
 	if err := s.access.Close(); err != nil {
 		s.log.Warn("close the grants", "err", err)
@@ -191,7 +196,10 @@ func Run(ctx context.Context, c Config) error {
 // from now on waits to be accepted.
 func begin(ctx context.Context, c Config) (s *server, stopMetrics func(), err error) {
 	s = newServer(c)
-	if err := s.listen(ctx); err != nil {
+	if s.sockets, err = transport.Inherited(); err != nil {
+		return nil, nil, err
+	}
+	if err := s.listen(ctx, append(Addrs{c.Addr}, c.Also...)); err != nil {
 		return nil, nil, err
 	}
 	// The name is ours alone now, but the server that had it before may be
@@ -199,7 +207,7 @@ func begin(ctx context.Context, c Config) (s *server, stopMetrics func(), err er
 	before, cancel := context.WithTimeout(ctx, takeover)
 	defer cancel()
 	if err := s.makeTree(); err != nil {
-		s.closeListeners()
+		s.endListening()
 		return nil, nil, err
 	}
 	err = s.fs.Restore(before)
@@ -207,7 +215,7 @@ func begin(ctx context.Context, c Config) (s *server, stopMetrics func(), err er
 		stopMetrics, err = s.serveMetrics(ctx)
 	}
 	if err != nil {
-		s.closeListeners()
+		s.endListening()
 		return nil, nil, errors.Join(err, s.fs.Shutdown(ctx), s.access.Close())
 	}
 	return s, stopMetrics, nil
@@ -215,6 +223,7 @@ func begin(ctx context.Context, c Config) (s *server, stopMetrics func(), err er
 
 func newServer(c Config) *server {
 	s := &server{cfg: c, log: c.Log, spare: sparing{log: c.Log}, p9: &p9.Server{Log: c.Log}}
+	s.ctx, s.hangup = context.WithCancel(context.Background())
 	if c.Trace {
 		s.p9.Trace = c.Log
 	}
@@ -232,6 +241,7 @@ func (s *server) makeTree() error {
 	}
 	t.Access = s.access
 	t.Conns = s.connInfo
+	t.Listen, t.Unlisten, t.Listeners = s.listenAt, s.unlisten, s.listening
 	s.fs = hubfs.New(t)
 	s.p9.Root = s.fs.Root()
 	s.p9.Changed = func(c p9.ConnInfo, served bool) { s.fs.Conn(hubfs.ConnInfo(c), served) }
@@ -248,58 +258,6 @@ func (s *server) connInfo() []hubfs.ConnInfo {
 	return out
 }
 
-// listen takes all addresses, or none.
-func (s *server) listen(ctx context.Context) error {
-	for _, a := range append(Addrs{s.cfg.Addr}, s.cfg.Also...) {
-		l, err := transport.Listen(ctx, a, transport.ListenOptions{Insecure: s.cfg.Insecure})
-		if err != nil {
-			s.closeListeners()
-			return err
-		}
-		s.listeners = append(s.listeners, l)
-	}
-	return nil
-}
-
-// accept begins to accept connections and to serve them until ctx is done.
-func (s *server) accept(ctx context.Context) {
-	for _, l := range s.listeners {
-		s.accepting.Go(func() { // ends with the listener; closeListeners waits
-			if err := s.acceptFrom(ctx, l); err != nil {
-				s.log.Error("accept", "addr", l.Addr().String(), "err", err)
-			}
-		})
-	}
-}
-
-// acceptFrom serves each connection that comes, and counts them.
-func (s *server) acceptFrom(ctx context.Context, l net.Listener) error {
-	for {
-		c, err := l.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-			// Descriptors come free when some connection ends.
-			s.log.Warn("accept", "err", err)
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-ctx.Done():
-			}
-			continue
-		case errors.Is(err, syscall.ECONNABORTED):
-			continue
-		case err != nil:
-			return err
-		}
-		s.count(1)
-		s.serving.Go(func() { // ends with the connection, or with ctx
-			defer s.count(-1)
-			s.serve(ctx, c)
-		})
-	}
-}
-
 // serve serves one connection.
 func (s *server) serve(ctx context.Context, c net.Conn) {
 	p, err := s.peer(ctx, c)
@@ -313,32 +271,16 @@ func (s *server) serve(ctx context.Context, c net.Conn) {
 	}
 }
 
-// peer says who made connection c, if it is somebody to be served.
+// peer says who made connection c.
 func (s *server) peer(ctx context.Context, c net.Conn) (transport.Peer, error) {
 	if err := s.handshake(ctx, c); err != nil {
 		return transport.Peer{}, err
 	}
-	p, err := transport.PeerOf(c)
-	if err == nil && !p.Admin && !s.cfg.Insecure {
-		err = fmt.Errorf("%q is not this server's user", p.User)
-	}
-	return p, err
-}
-
-// closeListeners stops listening: the addresses are free then, and every
-// connection that was accepted is counted.
-func (s *server) closeListeners() {
-	for _, l := range s.listeners {
-		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			s.log.Warn("stop listening", "addr", l.Addr().String(), "err", err)
-		}
-	}
-	s.listeners = nil
-	s.accepting.Wait()
+	return transport.PeerOf(c)
 }
 
 // wait waits for a reason to end, and returns it.
-func (s *server) wait(ctx, serve context.Context, signals <-chan os.Signal) (why string) {
+func (s *server) wait(ctx context.Context, signals <-chan os.Signal) (why string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for {
@@ -353,14 +295,14 @@ func (s *server) wait(ctx, serve context.Context, signals <-chan os.Signal) (why
 		case <-idle:
 		}
 		// Somebody may come just now: only when no more can come is it sure.
-		s.closeListeners()
+		closed := s.closeListeners()
 		if !s.busy() {
 			return "idle"
 		}
-		if err := s.listen(ctx); err != nil {
+		if err := s.listen(ctx, closed); err != nil {
 			return fmt.Sprintf("idle, and the name is taken: %v", err)
 		}
-		s.accept(serve)
+		s.accept()
 	}
 }
 

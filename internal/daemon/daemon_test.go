@@ -217,7 +217,7 @@ func TestRelayGivesBothWaysAndEndsWithEither(t *testing.T) {
 		toUs, fromRelay := io.Pipe()
 		ended := make(chan error, 1)
 		go func() { // ends with either side
-			ended <- Relay(toRelay, fromRelay, nc)
+			ended <- Relay(toRelay, fromRelay, nc, 0)
 			fromRelay.Close()
 		}()
 		c, err := client.New(t.Context(), transport.Stdio(toUs, fromUs), client.Options{Uname: "u"})

@@ -320,9 +320,9 @@ func (r *cursorReader) account() error {
 }
 
 // place asks the server where the reader stands, and how much it has lost. It
-// is -1 if the server knows it by no name of its own.
+// is -1 if the server knows it by no address of its own.
 func (r *cursorReader) place() (at, lost int64, err error) {
-	if r.c.user == "" {
+	if r.c.addr == "" {
 		return -1, 0, nil
 	}
 	ctx, cancel := soon()
@@ -333,7 +333,7 @@ func (r *cursorReader) place() (at, lost int64, err error) {
 	}
 	for line := range strings.Lines(string(status)) {
 		f := fields(line)
-		if len(f) < 6 || f[0] != "reader" || f[2] != r.c.user {
+		if len(f) < 6 || f[0] != "reader" || f[3] != r.c.addr {
 			continue
 		}
 		at, err1 := strconv.ParseInt(f[4], 10, 64)
@@ -346,5 +346,5 @@ func (r *cursorReader) place() (at, lost int64, err error) {
 	if r.l.removed.Load() || r.l.mayDrop.Load() {
 		return -1, 0, nil // a hub without a name is not shown, and nobody who was dropped
 	}
-	return 0, 0, fmt.Errorf("/status does not show the reader %s of %s:\n%s", r.c.user, r.l.name, status)
+	return 0, 0, fmt.Errorf("/status does not show the reader at %s of %s:\n%s", r.c.addr, r.l.name, status)
 }

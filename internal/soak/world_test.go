@@ -298,7 +298,7 @@ type actor struct {
 type conn struct {
 	*client.Conn
 	run   int    // of the server
-	user  string // "" if the server does not call it by a name of its own
+	addr  string // "" if the server does not call it by an address of its own
 	leash *leash // nil: a plain socket
 }
 
@@ -325,7 +325,6 @@ func (a *actor) dialRun(run int, s step) (*conn, error) {
 	addr := a.unix
 	if s.how&1 == 1 {
 		addr = a.tcp
-		c.user = fmt.Sprintf("%s.%d", a.name, a.lives)
 	}
 	ctx, cancel := soon()
 	defer cancel()
@@ -333,11 +332,14 @@ func (a *actor) dialRun(run int, s step) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if addr == a.tcp {
+		c.addr = nc.LocalAddr().String()
+	}
 	if s.how&6 == 2 {
 		c.leash = newLeash(nc)
 		nc = c.leash
 	}
-	c.Conn, err = client.New(ctx, nc, client.Options{Uname: c.user, Ordered: s.how&8 == 0})
+	c.Conn, err = client.New(ctx, nc, client.Options{Ordered: s.how&8 == 0})
 	return c, err
 }
 

@@ -1,4 +1,4 @@
-package main
+package hubfscli
 
 import (
 	"bytes"
@@ -22,10 +22,12 @@ func TestUsage(t *testing.T) {
 		{"-s a/b", 2, "", "a/b"},
 		{"-m /mnt", 2, "", "FUSE"},
 		{"--idle -1s", 2, "", "-idle"},
+		{"--alive", 2, "", "-stdio"},
+		{"-a tls!h", 2, "", "tls!HOST!PORT"},
 		{"-s x extra", 2, "", "extra"},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run(strings.Fields(tt.args), &stdout, &stderr)
+		code := Run(strings.Fields(tt.args), &stdout, &stderr)
 		if code != tt.code || !strings.Contains(stdout.String(), tt.stdout) || !strings.Contains(stderr.String(), tt.stderr) {
 			t.Errorf("hubfs %s: exit %d\nstdout: %s\nstderr: %s", tt.args, code, &stdout, &stderr)
 		}
