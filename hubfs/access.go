@@ -82,52 +82,27 @@ func (h *accessHandle) ReadAt(p []byte, off int64) (int, error) {
 // Close ends the open.
 func (h *accessHandle) Close() error { return nil }
 
-// Login lets in who brings a token, as access.Store.Login does, and tells the
-// owners of it.
-func (fs *FS) Login(addr, uname, key, token string) (*access.Party, error) {
-	p, err := fs.cfg.Access.Login(addr, uname, key, token)
-	if err != nil {
-		return nil, err
-	}
-	fs.mu.Lock()
-	defer fs.unlock()
-	holds := map[string]bool{}
-	for _, id := range p.GrantIDs() {
-		holds[id] = true
-	}
-	for _, g := range fs.cfg.Access.List() {
-		if _, known := fs.grants[g.ID]; holds[g.ID] && !known {
-			fs.grants[g.ID] = g
-			fs.sayLocked(grantAudience(g), "access use", g.Parent, g.User)
-		}
-	}
-	return p, nil
-}
+// Secret keeps the tokens of links out of traces.
+func (h *accessHandle) Secret() {}
 
-// watchGrants follows what becomes of grants that are there, and of those to
-// come.
-func (fs *FS) watchGrants() {
-	for _, g := range fs.cfg.Access.List() {
-		fs.grants[g.ID] = g
-	}
-	fs.cfg.Access.Watch(func(ended []string) {
+// followGrants tells the owners what becomes of grants, in the order in which
+// events are.
+func (fs *FS) followGrants() {
+	fs.cfg.Access.Follow(func(events []access.Event) {
 		fs.mu.Lock()
-		defer fs.unlock()
-		for _, id := range ended {
-			if g, ok := fs.grants[id]; ok {
-				delete(fs.grants, id)
-				fs.sayLocked(grantAudience(g), "access end", id, g.User)
+		defer fs.unlockDone()
+		for _, e := range events {
+			g := e.Grant
+			switch e.What {
+			case access.EventNew:
+				fs.sayLocked(grantAudience(g), "access new", g.ID, g.User)
+			case access.EventUse:
+				fs.sayLocked(grantAudience(g), "access use", g.Parent, g.User)
+			case access.EventEnd:
+				fs.sayLocked(grantAudience(g), "access end", g.ID, g.User)
 			}
 		}
 	})
-}
-
-// newGrant tells of a grant that was made.
-func (fs *FS) newGrant(g access.Grant) {
-	fs.mu.Lock()
-	defer fs.unlockDone()
-	fs.grants[g.ID] = g
-	fs.sayLocked(grantAudience(g), "access new", g.ID, g.User)
 }
 
 // grantAudience are the owners of what a grant is for.

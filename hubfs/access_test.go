@@ -54,7 +54,7 @@ func (s *server) comeIn(by *tree.Caller, name, words string) (c *tree.Caller, li
 		s.t.Fatalf("%s: %v", words, err)
 	}
 	id, token, _ := strings.Cut(strings.TrimSpace(answer), " ")
-	p, err := s.Login("tls "+name, name, "", token)
+	p, err := s.cfg.Access.Login("tls "+name, name, "", token)
 	if err != nil {
 		s.t.Fatalf("%s: login: %v", words, err)
 	}

@@ -95,7 +95,6 @@ func (h *accessHandle) invite(args []string) error {
 	if err != nil {
 		return err
 	}
-	h.f.fs.newGrant(g)
 	h.answer(g.ID, token)
 	return nil
 }
@@ -125,7 +124,6 @@ func (h *accessHandle) grant(args []string) error {
 	if g, err = h.store().Grant(g); err != nil {
 		return err
 	}
-	h.f.fs.newGrant(g)
 	h.answer(g.ID)
 	return nil
 }

@@ -118,9 +118,8 @@ type FS struct {
 	fear     bool                     // how new hubs begin
 	frozen   bool
 	trunc    bool
-	closing  bool                    // Shutdown has begun: nothing new is made
-	grants   map[string]access.Grant // of which the end will be told
-	changed  chan struct{}           // closed when InUse may have changed; nil: nobody asked
+	closing  bool          // Shutdown has begun: nothing new is made
+	changed  chan struct{} // closed when InUse may have changed; nil: nobody asked
 }
 
 // New returns a tree without hubs and shells.
@@ -147,7 +146,6 @@ func newFS(cfg Config, start starter) *FS {
 		spooled: map[*hubFile]bool{},
 		going:   map[string]chan struct{}{},
 		trunc:   cfg.Trunc,
-		grants:  map[string]access.Grant{},
 	}
 	fs.root = newDir(fs, nil, "/", cfg.Owner, tree.ModeDir|0o777)
 	fs.shells = newShellsDir(fs)
@@ -158,7 +156,7 @@ func newFS(cfg Config, start starter) *FS {
 	}
 	if cfg.Access != nil {
 		fs.root.add(newAccessFile(fs))
-		fs.watchGrants()
+		fs.followGrants()
 	}
 	return fs
 }

@@ -94,7 +94,7 @@ func (s *server) identify(t transport.Peer, v *visitor) p9.Peer {
 // login makes a guest of a peer that brings a token.
 func (s *server) login(p p9.Peer, uname, token string) (p9.Peer, error) {
 	v := p.Ref.(*visitor)
-	party, err := s.fs.Login(p.Addr, uname, v.key, token)
+	party, err := s.access.Login(p.Addr, uname, v.key, token)
 	if err != nil {
 		return p9.Peer{}, err
 	}

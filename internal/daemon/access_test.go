@@ -342,11 +342,29 @@ func TestNothingSecretIsSaid(t *testing.T) {
 	h.enter(far(bobsKey), client.Options{Uname: "x", Token: token})
 	h.enter(far(bobsKey), client.Options{Uname: "x", Aname: "token=" + token})
 	own := h.mustEnter(transport.Peer{User: "me", Admin: true}, client.Options{})
+	f, err := own.Open(t.Context(), "/access", client.ORDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteContext(t.Context(), []byte("invite view work\n")); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 100)
+	n, err := f.ReadContext(t.Context(), answer)
+	id, made, _ := strings.Cut(strings.TrimSpace(string(answer[:n])), " ")
+	if err != nil || len(made) != len(token) {
+		t.Fatalf("invited with %q, %v", answer[:n], err)
+	}
 	status, err := own.ReadFile(t.Context(), "/status")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := h.said.text() + string(status); strings.Contains(text, token) || !strings.Contains(text, "Tauth") || !strings.Contains(text, "login refused") {
+	list, err := own.ReadFile(t.Context(), "/access")
+	if err != nil || !strings.Contains("\n"+string(list), "\n"+id+" link ") {
+		t.Errorf("%s, %v", list, err)
+	}
+	text := h.said.text() + string(status) + string(list)
+	if strings.Contains(text, token) || strings.Contains(text, made) || !strings.Contains(text, "Tauth") || !strings.Contains(text, "login refused") {
 		t.Errorf("%s", text)
 	}
 }
