@@ -210,6 +210,7 @@ func (s *server) unlisten(addr string) error {
 	if a == s.cfg.Addr {
 		return fmt.Errorf("%s is the server's own address", a)
 	}
+	a.Pin = "" // which /status adds
 	s.mu.Lock()
 	i := slices.IndexFunc(s.listeners, func(l *listener) bool { return l.asked == a || l.bound == a })
 	if i < 0 {
@@ -230,7 +231,11 @@ func (s *server) listening() []string {
 	defer s.mu.Unlock()
 	addrs := make([]string, len(s.listeners))
 	for i, l := range s.listeners {
-		addrs[i] = l.bound.String()
+		a := l.bound
+		if a.Network == "tls" && s.key != nil {
+			a.Pin = s.key.Fingerprint() // what clients must know of it
+		}
+		addrs[i] = a.String()
 	}
 	return addrs
 }

@@ -58,14 +58,14 @@ func TestListenAndUnlisten(t *testing.T) {
 	}
 	write(t, c, "listen tls!127.0.0.1!0")
 	at := listens(t, c)
-	if len(at) != 3 || at[0] != "unix!"+path || !strings.HasPrefix(at[1], "tcp!127.0.0.1!") || !strings.HasPrefix(at[2], "tls!127.0.0.1!") {
+	if len(at) != 3 || at[0] != "unix!"+path || !strings.HasPrefix(at[1], "tcp!127.0.0.1!") || !strings.HasPrefix(at[2], "tls://127.0.0.1:") {
 		t.Fatalf("listens at %q", at)
 	}
 	// It answers when it listens, at the very port that it says.
 	other := &running{t: t, addr: address(t, at[0])}
 	oc := other.connect()
 	for _, a := range at[1:] {
-		tcp, err := net.Dial("tcp", strings.ReplaceAll(a[len("tcp!"):], "!", ":"))
+		tcp, err := net.Dial("tcp", address(t, a).Address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,11 +75,14 @@ func TestListenAndUnlisten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tls, err := transport.Dial(t.Context(), address(t, strings.Replace("tls://"+at[2][len("tls!"):], "127.0.0.1!", "127.0.0.1:", 1)+"#"+k.Fingerprint()))
+	tls, err := transport.Dial(t.Context(), address(t, at[2]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	tls.Close()
+	if !strings.HasSuffix(at[2], "#"+k.Fingerprint()) {
+		t.Errorf("the key of %s is %s", at[2], k.Fingerprint())
+	}
 
 	for line, want := range map[string]string{
 		"listen unix!" + path:   "already running",
