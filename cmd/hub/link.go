@@ -48,14 +48,12 @@ const maxLink = 4096
 // processes or a shell's history; from a terminal it is read unseen. Where
 // standard input is none, what is typed later comes from the controlling one.
 func (a *app) readLink() (link string, err error) {
-	if term.IsTerminal(int(os.Stdin.Fd())) {
-		fmt.Fprint(a.stderr, "link: ")
-		p, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(a.stderr)
+	if fd := int(os.Stdin.Fd()); term.IsTerminal(fd) {
+		line, err := readUnseen(fd)
 		if err != nil {
 			return "", fmt.Errorf("read a link: %w", err)
 		}
-		return linkIn(string(p))
+		return linkIn(line)
 	}
 	line, err := bufio.NewReader(io.LimitReader(a.stdin, maxLink)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -68,6 +66,21 @@ func (a *app) readLink() (link string, err error) {
 		return "", fmt.Errorf("hub attach -: no terminal to type at: %w", err)
 	}
 	return link, nil
+}
+
+// readUnseen asks for a line at a terminal. It asks when nothing is echoed any
+// more: who pastes does not wait.
+func readUnseen(fd int) (string, error) {
+	was, err := term.MakeRaw(fd)
+	if err != nil {
+		return "", err
+	}
+	defer term.Restore(fd, was)
+	tty := struct {
+		io.Reader
+		io.Writer
+	}{os.Stdin, os.Stderr}
+	return term.NewTerminal(tty, "").ReadPassword("link: ")
 }
 
 // linkIn is the link in a line, which may be the whole command that hub invite

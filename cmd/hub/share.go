@@ -76,7 +76,6 @@ type share struct {
 	name   string
 	keep   bool
 	srv    *server.Server
-	invite string   // ID of the invitation
 	orders *os.File // to the process that runs the shell
 }
 
@@ -102,12 +101,13 @@ func (a *app) share(ctx context.Context, name string, argv []string, o shareOpti
 		return err
 	}
 	defer s.orders.Close()
-	id, token, err := srv.Invite(ctx, o.invitation(name))
+	_, token, err := srv.Invite(ctx, o.invitation(name))
 	if err != nil {
 		return errors.Join(err, s.hangup(ctx, srv))
 	}
-	s.invite = id
-	fmt.Fprintf(s.orders, "revoke %s\n", id)
+	if _, err := fmt.Fprintln(s.orders, "shared"); err != nil {
+		return errors.Join(err, s.end(ctx))
+	}
 	fmt.Fprintf(a.stdout, "hub attach '%s'\n", transport.Link{Addr: addr, Name: name, Token: token})
 	end, err := session.Attach(ctx, session.Config{
 		Server:   srv,
@@ -182,10 +182,7 @@ func (s *share) end(ctx context.Context) error {
 		defer srv.Close()
 	default:
 	}
-	err := srv.Revoke(ctx, s.invite)
-	if errors.Is(err, client.ErrNotExist) { // it has expired
-		err = nil
-	}
+	err := srv.RevokeAll(ctx, s.name)
 	if !s.keep {
 		return errors.Join(err, s.hangup(ctx, srv))
 	}
@@ -232,17 +229,16 @@ func (s *share) home() error {
 }
 
 // obeySharer does what hub share, which has started this process, says: the
-// lines "revoke ID", an invitation to take back at the end of the shell, and
+// lines "shared", which is that guests may come until the end of the shell, and
 // "home", to bring the shell to the user's own server, which is answered. When
 // its terminal is gone it says nothing more, and the shell goes on.
 func (a *app) obeySharer(ctx context.Context, h *lend.Host, orders io.ReadWriteCloser) {
 	defer orders.Close()
 	lines := bufio.NewScanner(orders)
 	for lines.Scan() {
-		word, rest, _ := strings.Cut(lines.Text(), " ")
-		switch word {
-		case "revoke":
-			h.RevokeAtEnd(rest)
+		switch lines.Text() {
+		case "shared":
+			h.Shared()
 		case "home":
 			answer := "done"
 			if err := a.moveHome(ctx, h); err != nil {

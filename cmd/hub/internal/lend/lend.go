@@ -109,7 +109,7 @@ type Host struct {
 	process Process       // guarded by mu: nil until it is started
 	rows    int           // guarded by mu: of its terminal, as the server said last
 	cols    int           // guarded by mu
-	atEnd   []string      // guarded by mu: invitations to revoke when the shell has ended
+	shared  bool          // guarded by mu: the guests' rights end with the shell
 }
 
 // New makes a host. Run does the work.
@@ -248,19 +248,19 @@ func (h *Host) said(n feed.Note) {
 // end has the process hung up.
 func (h *Host) end() { h.once.Do(func() { close(h.gone) }) }
 
-// RevokeAtEnd has an invitation revoked when the shell has ended, so that it
-// does not lead to the next shell of that name.
-func (h *Host) RevokeAtEnd(id string) {
+// Shared has the guests' rights to the shell revoked when it has ended, so that
+// they do not lead to the next shell of that name.
+func (h *Host) Shared() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.atEnd = append(h.atEnd, id)
+	h.shared = true
 }
 
 // Move takes the shell, with its process, to another server, and returns when it
 // is there. On the one where it was it has ended.
 func (h *Host) Move(ctx context.Context, to Connect) error {
 	h.mu.Lock()
-	h.connect, h.atEnd = to, nil
+	h.connect, h.shared = to, false
 	s := h.seat
 	h.mu.Unlock()
 	if err := s.giveUp(ctx); err != nil {

@@ -132,18 +132,18 @@ func (l *link) err(err error) error {
 	return err
 }
 
-// End tells the server how the process ended, and takes the invitations to it
-// back.
+// End tells the server how the process ended, and ends what guests may do with
+// the shell.
 func (l *link) End(ctx context.Context, status string, complete bool) error {
 	if err := l.s.say(ctx, strings.Fields(status)...); err != nil {
 		return l.err(err)
 	}
 	l.h.mu.Lock()
-	ids := l.h.atEnd
+	shared := l.h.shared
 	l.h.mu.Unlock()
-	for _, id := range ids {
-		if err := l.s.srv.Revoke(ctx, id); err != nil {
-			l.h.log.Info("revoke an invitation", "id", id, "err", err)
+	if shared {
+		if err := l.s.srv.RevokeAll(ctx, l.s.name); err != nil {
+			l.h.log.Warn("revoke the invitations", "err", err)
 		}
 	}
 	return nil

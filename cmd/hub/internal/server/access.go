@@ -100,6 +100,25 @@ func (s *Server) accessWord(ctx context.Context, words ...string) error {
 // Revoke ends a grant and what came of it. Who is here by it is cut at once.
 func (s *Server) Revoke(ctx context.Context, id string) error { return s.accessWord(ctx, "revoke", id) }
 
+// RevokeAll ends whatever was given to guests for one shell or hub alone.
+func (s *Server) RevokeAll(ctx context.Context, name string) error {
+	grants, err := s.Grants(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, g := range grants {
+		if g.Patterns != name || g.Kind == "user" {
+			continue
+		}
+		// What came of one that was revoked has ended with it.
+		if err := s.Revoke(ctx, g.ID); err != nil && !errors.Is(err, client.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Approve lets one who asked for it type; Deny sends him away.
 func (s *Server) Approve(ctx context.Context, id string) error {
 	return s.accessWord(ctx, "approve", id)

@@ -54,6 +54,9 @@ func guestsOf(clients []server.Client, grants []server.Grant) (gs []guest) {
 
 // present asks the server who is here.
 func (s *session) present(ctx context.Context) (clients []server.Client, gs []guest, err error) {
+	if s.away != nil {
+		return nil, nil, s.errAway()
+	}
 	srv := s.srv
 	if clients, err = srv.Clients(ctx, s.view.name); err != nil {
 		return nil, nil, err
@@ -84,9 +87,9 @@ func whoText(clients []server.Client, gs []guest, prefix Prefix) string {
 			does = "types"
 		}
 		if i := slices.IndexFunc(gs, func(g guest) bool { return g.user == c.User }); i >= 0 && len(gs[i].asks) > 0 {
-			does = "watches, and asks to type"
+			does = "asks to type"
 		}
-		fmt.Fprintf(&b, "%3s  %-24s %-26s %sx%s  %s  %s\n", c.ID, c.User, does, c.Rows, c.Cols, c.Addr, c.Since)
+		fmt.Fprintf(&b, "%3s  %-20s %-12s %7s  %s\n", c.ID, c.User, does, c.Rows+"x"+c.Cols, c.Addr)
 	}
 	if len(gs) > 0 {
 		fmt.Fprintf(&b, "%s x throws a guest out, %s y lets one type who asks\n", prefix, prefix)

@@ -36,7 +36,7 @@ func TestGuestsAreThoseWithGrants(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	text := whoText(clients, gs, DefaultPrefix)
-	for _, line := range []string{"guest:ann                watches, and asks to type", "me                       types", "Ctrl-\\ x"} {
+	for _, line := range []string{"guest:ann            asks to type", "me                   types", "Ctrl-\\ x"} {
 		if !strings.Contains(text, line) {
 			t.Errorf("no %q in\n%s", line, text)
 		}

@@ -63,8 +63,8 @@ func (v *view) openLink(ctx context.Context, srv *server.Server, rows, cols int,
 		},
 		func() error {
 			err := l.openInput(ctx, v)
-			if errors.Is(err, client.ErrPermission) {
-				return nil // until the shell's owner has said yes: see notice
+			if errors.Is(err, client.ErrPermission) || errors.Is(err, client.ErrNotExist) {
+				return nil // until the shell's owner has said yes: see notice; a missing shell misses the rest
 			}
 			return err
 		},
