@@ -73,6 +73,9 @@ func (p process) isServer() bool {
 	return false
 }
 
+// names reports whether a word of p's command line holds text.
+func (p process) names(text string) bool { return strings.Contains(strings.Join(p.args, " "), text) }
+
 // terminate asks p to end in order, and fails the test if it does not.
 func (p process) terminate(tb testing.TB, deadline time.Time) {
 	unix.PidfdSendSignal(p.fd, unix.SIGTERM, nil, 0)

@@ -12,6 +12,7 @@ type process struct{}
 
 func worldProcesses(string) []process               { return nil }
 func (process) isServer() bool                      { return false }
+func (process) names(string) bool                   { return false }
 func (process) terminate(_ testing.TB, _ time.Time) {}
 func (process) close()                              {}
 func (process) kill()                               {}

@@ -171,8 +171,8 @@ func (w *world) end() {
 	}
 	for _, p := range worldProcesses(w.dir) {
 		switch {
-		case w.peers:
-			p.kill()
+		case w.peers || w.tb.Failed() && !p.isServer():
+			p.kill() // nobody has told it to end
 		case p.isServer():
 			p.terminate(w.tb, deadline)
 		}
