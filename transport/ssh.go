@@ -18,6 +18,9 @@ import (
 // login script.
 const Greeting = "\nhub9p: here\n"
 
+// noProgram is what findServer says when it finds nothing.
+const noProgram = "\nhub9p: none\n"
+
 // maxNoise is how much may come before the Greeting.
 const maxNoise = 64 << 10
 
@@ -47,10 +50,11 @@ func (c *sshConn) Close() error {
 
 // dialSSH starts ssh, and waits until it has come to a server.
 func (d Dialer) dialSSH(ctx context.Context, a Addr) (net.Conn, error) {
-	cmd, err := d.SSHCommand(ctx, a, findServer, a.target().name)
+	argv, err := d.sshLine(ctx, a, findServer, a.target().name)
 	if err != nil {
 		return nil, err
 	}
+	cmd := exec.Command(argv[0], argv[1:]...) // the connection outlives ctx
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", a.server(), err)
@@ -73,7 +77,7 @@ func (d Dialer) dialSSH(ctx context.Context, a Addr) (net.Conn, error) {
 	}()
 	if err := c.greeting(ctx); err != nil {
 		c.UnixConn.Close()
-		if ctx.Err() == nil && errors.Is(err, errHungUp) {
+		if errors.Is(err, errHungUp) {
 			select {
 			case <-c.ended:
 			case <-time.After(lastWords):
@@ -100,8 +104,11 @@ func (c *sshConn) greeting(ctx context.Context) error {
 	defer stop()
 	var noise []byte
 	buf := make([]byte, 4096)
-	for !bytes.HasSuffix(append([]byte("\n"), noise...), []byte(Greeting)) {
-		if len(noise) > maxNoise || bytes.Contains(noise, []byte(Greeting)) {
+	for !bytes.HasSuffix(noise, []byte(Greeting)) {
+		switch {
+		case bytes.HasSuffix(noise, []byte(noProgram)):
+			return ErrNoProgram
+		case len(noise) > maxNoise, bytes.Contains(noise, []byte(Greeting)):
 			return fmt.Errorf("expected hubfs there, which says %q, and got %.100q", strings.TrimSpace(Greeting), noise)
 		}
 		n, err := c.Read(buf)
@@ -118,15 +125,15 @@ func (c *sshConn) greeting(ctx context.Context) error {
 
 // explain makes of the end of ssh, before there was a server, an error.
 func (c *sshConn) explain(a Addr, err error) error {
-	text, missing := c.said.last()
+	text := c.said.last()
 	switch {
-	case !errors.Is(err, errHungUp):
-	case missing:
+	case errors.Is(err, ErrNoProgram):
 		return &opError{
 			text: fmt.Sprintf("%s: there is no hubfs", a),
 			kind: ErrNoProgram,
 			hint: fmt.Sprintf("hub install %s copies this hub there", installAddr(a)),
 		}
+	case !errors.Is(err, errHungUp):
 	case text != "":
 		err = errors.New(text)
 	case c.err != nil:
@@ -171,16 +178,22 @@ func socketpair() (*net.UnixConn, *os.File, error) {
 const findServer = `PATH=$PATH:$HOME/.local/bin
 if command -v hubfs >/dev/null 2>&1; then exec hubfs -stdio --alive -s "$1"; fi
 if command -v hub >/dev/null 2>&1; then exec hub serve --stdio --alive -s "$1"; fi
-echo "` + noProgram + `" >&2
+echo; echo "hub9p: none"
 exit 127`
 
-// noProgram is what findServer says when it finds nothing.
-const noProgram = "hub: no hubfs and no hub in PATH or ~/.local/bin"
-
 // SSHCommand returns ssh as it is run for a, to run a script of sh with these
-// arguments over there. Neither may hold a quote, a backslash or an
-// exclamation mark: the login shell over there may be of any kind.
+// arguments over there; it is killed when ctx is done. Neither may hold a single
+// quote, a backslash or an exclamation mark: the login shell over there may be
+// of any kind.
 func (d Dialer) SSHCommand(ctx context.Context, a Addr, script string, args ...string) (*exec.Cmd, error) {
+	argv, err := d.sshLine(ctx, a, script, args...)
+	if err != nil {
+		return nil, err
+	}
+	return exec.CommandContext(ctx, argv[0], argv[1:]...), nil
+}
+
+func (d Dialer) sshLine(ctx context.Context, a Addr, script string, args ...string) ([]string, error) {
 	if a.Network != "ssh" {
 		return nil, fmt.Errorf("%s: expected ssh://[USER@]HOST[:PORT]", a)
 	}
@@ -197,7 +210,7 @@ func (d Dialer) SSHCommand(ctx context.Context, a Addr, script string, args ...s
 	// Keys that are typed in a terminal mean hub, which knows what to do with
 	// them, and not ssh: it ignores what it was started to ignore. It stays in
 	// the foreground, though, where it may ask for a password.
-	return exec.Command("/bin/sh", append([]string{"-c", `trap "" HUP INT QUIT TSTP; exec "$@"`, "sh"}, argv...)...), nil
+	return append([]string{"/bin/sh", "-c", `trap "" HUP INT QUIT TSTP; exec "$@"`, "sh"}, argv...), nil
 }
 
 // quote puts s, which holds none of badInName, into quotes of any shell.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -140,8 +142,8 @@ func TestErrorsOfSSHAreOurs(t *testing.T) {
 	fails("a server that talks first", "expected hubfs there")
 	f.program("ssh", `echo "ann@host: Permission denied (publickey)." >&2; exit 255`)
 	fails("ssh fails", ": ann@host: Permission denied (publickey).")
-	f.program("ssh", `echo "`+noProgram+`"; exit 127`)
-	if err := fails("the words on the wrong way", "exit status 127"); errors.Is(err, ErrNoProgram) {
+	f.program("ssh", `exit 127`)
+	if err := fails("not found, but not by our script", "exit status 127"); errors.Is(err, ErrNoProgram) {
 		t.Error(err)
 	}
 	os.Remove(filepath.Join(f.dir, "ssh"))
@@ -182,9 +184,33 @@ read line; echo "later" >&2; echo "$line"; exec cat`)
 	if said, ok := <-heard; ok {
 		t.Errorf("heard %q, when the terminal was in use", said)
 	}
-	if line, _ := c.(*sshConn).said.last(); line != "later" {
+	if line := c.(*sshConn).said.last(); line != "later" {
 		t.Errorf("kept %q", line)
 	}
+}
+
+// What ssh says last is the error, and not said twice.
+func TestLastWordsAreSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard bytes.Buffer
+		s := &said{w: &heard}
+		io.WriteString(s, "touch your key\n")
+		time.Sleep(sayDelay)
+		synctest.Wait()
+		if heard.String() != "touch your key\n" {
+			t.Errorf("heard %q while ssh waits", &heard)
+		}
+		io.WriteString(s, "@@@ WARNING @@@\nHost key verification failed.\r\n")
+		if line := s.last(); line != "Host key verification failed." || heard.String() != "touch your key\n@@@ WARNING @@@\n" {
+			t.Errorf("the error is %q; heard %q", line, &heard)
+		}
+		io.WriteString(s, "more\n")
+		time.Sleep(sayDelay)
+		synctest.Wait()
+		if strings.Contains(heard.String(), "more") {
+			t.Errorf("heard %q at the end", &heard)
+		}
+	})
 }
 
 type writerFunc func(p []byte)

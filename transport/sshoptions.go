@@ -50,7 +50,7 @@ func sshConfig(ctx context.Context, host []string) (map[string]string, error) {
 	cmd := exec.CommandContext(ctx, "ssh", append([]string{"-T", "-G"}, host...)...)
 	out, err := cmd.Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		if line, _ := lastLine(exit.Stderr); line != "" {
+		if line := lastLine(exit.Stderr); line != "" {
 			err = errors.New(line)
 		}
 	}

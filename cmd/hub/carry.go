@@ -41,7 +41,7 @@ func (a *app) carry(ctx context.Context, p server.PipeSpec, to string, retry tim
 	c := &carrier{
 		app: a, pipe: p, retry: retry,
 		from: func(ctx context.Context) (*server.Server, error) { return a.connect(ctx, false) },
-		to:   func(ctx context.Context, start bool) (*server.Server, error) { return connectTo(ctx, link, start) },
+		to:   func(ctx context.Context, start bool) (*server.Server, error) { return a.connectTo(ctx, link, start) },
 	}
 	return cause(ctx, c.run(ctx))
 }

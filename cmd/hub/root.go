@@ -69,13 +69,22 @@ Hubs
 Server
   ctl [WORD...]             a line for /ctl; without words, print it
   serve                     be a server, in the foreground
+  install ssh://HOST        copy this hub to ~/.local/bin on another machine
+  fingerprint               by which key your servers here are known, with tls
   completion SHELL          a completion script for bash, zsh, fish
   version, help [COMMAND]
 
 Flags
-  -s, --server SERVER       NAME, unix!PATH, tcp!HOST!PORT, unix:PATH or
-                            tcp://HOST:PORT; else $HUB_SERVER, else "default".
-                            A NAME is this user's own, and started when missing
+  -s, --server SERVER       which server; else $HUB_SERVER, else "default":
+                            NAME                  this user's own, which is
+                                                  started when missing
+                            ssh://[USER@]HOST[:PORT][/NAME]
+                                                  the same on another machine
+                            hub://HOST:PORT/NAME  where a link has let us in
+                            tls://HOST:PORT#KEY   a server of that key
+                            unix:PATH, tcp://HOST:PORT, fd:N
+                                                  and as Plan 9 writes them:
+                                                  ssh!HOST, unix!PATH, ...
   -e, --escape KEY          the prefix key: ^A, C-a, or none; else $HUB_ESCAPE
       --history LINES       output to show again on attaching (500; -1 all)
 
@@ -160,7 +169,7 @@ func (a *app) root() *cobra.Command {
 	o.flags(root)
 	root.AddCommand(
 		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
-		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.ctlCmd(), a.serveCmd(), a.hostCmd(), a.shareCmd(&o), a.inviteCmd(), a.versionCmd(),
+		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.ctlCmd(), a.serveCmd(), a.installCmd(), a.fingerprintCmd(), a.hostCmd(), a.shareCmd(&o), a.inviteCmd(), a.versionCmd(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // -- CMD ARG... ends the line
@@ -266,7 +275,7 @@ func (a *app) connect(ctx context.Context, start bool) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connectTo(ctx, l, start)
+	return a.connectTo(ctx, l, start)
 }
 
 // reconnect is connect for those whose connection was lost. Nobody is asked for a
@@ -287,8 +296,8 @@ func (a *app) reconnect(ctx context.Context, start bool) (*server.Server, error)
 	return server.Connect(ctx, l.Addr, o)
 }
 
-func connectTo(ctx context.Context, l transport.Link, start bool) (*server.Server, error) {
-	o := server.Options{Token: l.Token}
+func (a *app) connectTo(ctx context.Context, l transport.Link, start bool) (*server.Server, error) {
+	o := server.Options{Token: l.Token, Stderr: a.stderr}
 	if start {
 		o.Start = []string{"serve", "-s", l.Addr.String()}
 	}

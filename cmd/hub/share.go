@@ -259,6 +259,6 @@ func (a *app) moveHome(ctx context.Context, h *lend.Host) error {
 		return err
 	}
 	return h.Move(ctx, func(ctx context.Context) (*server.Server, error) {
-		return connectTo(ctx, transport.Link{Addr: home}, true)
+		return a.connectTo(ctx, transport.Link{Addr: home}, true)
 	})
 }

@@ -90,7 +90,7 @@ func lockStart(ctx context.Context, a transport.Addr) (unlock func(), err error)
 // files as its descriptors from FirstFD on. It returns when the process says
 // that it is ready, or with the reason why it is not.
 func Background(ctx context.Context, log string, args []string, files ...*os.File) error {
-	exe, err := executable()
+	exe, err := Executable()
 	if err != nil {
 		return err
 	}
@@ -161,9 +161,9 @@ func Ready() func(error) {
 	}
 }
 
-// executable is this program's file. Under `go run` it is deleted when the
+// Executable is this program's file. Under `go run` it is deleted when the
 // go command ends; Linux still finds it then.
-func executable() (string, error) {
+func Executable() (string, error) {
 	exe, err := os.Executable()
 	if err == nil {
 		if _, err = os.Stat(exe); err == nil {

@@ -50,6 +50,10 @@ type Options struct {
 
 	// Batch says that nobody is there who could be asked for a password.
 	Batch bool
+
+	// Stderr gets what ssh says while it connects, as that a key wants to be
+	// touched. nil: the last line is in the error, and no more.
+	Stderr io.Writer
 }
 
 // Connect connects to the server at a.
@@ -109,8 +113,8 @@ func identify(a transport.Addr) (transport.Addr, Known, *transport.Key, error) {
 }
 
 func (o Options) dial(ctx context.Context, a transport.Addr, key *transport.Key) (net.Conn, error) {
-	if o.Start == nil {
-		return transport.Dialer{Key: key, Batch: o.Batch}.Dial(ctx, a)
+	if o.Start == nil || !a.Local() {
+		return transport.Dialer{Key: key, Batch: o.Batch, Stderr: o.Stderr}.Dial(ctx, a)
 	}
 	return daemon.Dial(ctx, a, o.Start)
 }
