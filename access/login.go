@@ -33,9 +33,6 @@ func (s *Store) Login(addr, uname, key, token string) (*Party, error) {
 	}
 	link, err := s.try(addr, token)
 	if err != nil {
-		if err != ErrAttempts { // of which the log would be full
-			s.log.Warn("access: login refused", "addr", addr, "err", err)
-		}
 		return nil, err
 	}
 	p := &Party{store: s}
@@ -44,7 +41,6 @@ func (s *Store) Login(addr, uname, key, token string) (*Party, error) {
 		if errors.Is(err, ErrToken) {
 			s.wrong(addr)
 		}
-		s.log.Warn("access: login refused", "addr", addr, "grant", link, "err", err)
 		return nil, err
 	}
 	s.log.Info("access: login", "user", p.user, "addr", addr, "grant", link)

@@ -16,7 +16,7 @@ import (
 
 // Options say how a store works.
 type Options struct {
-	Log *slog.Logger // who came in and who did not; nil: silent
+	Log *slog.Logger // who came in; nil: silent
 
 	// Wait is how long Open waits for the process that has the file, which may
 	// be about to end.

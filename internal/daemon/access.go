@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -96,6 +97,7 @@ func (s *server) login(p p9.Peer, uname, token string) (p9.Peer, error) {
 	v := p.Ref.(*visitor)
 	party, err := s.access.Login(p.Addr, uname, v.key, token)
 	if err != nil {
+		s.spare.write(slog.LevelWarn, "login refused", "addr", p.Addr, "err", err)
 		return p9.Peer{}, err
 	}
 	v.mu.Lock()
