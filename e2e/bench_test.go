@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -112,6 +113,14 @@ func (s *screenful) read() []byte {
 			s.b.Fatalf("%s: read of its terminal: %v", s.name, err)
 		}
 		return s.buf[:n]
+	}
+}
+
+// await reads until some text has come.
+func (s *screenful) await(text string) {
+	var seen []byte
+	for !bytes.Contains(seen, []byte(text)) {
+		seen = append(seen, s.read()...)
 	}
 }
 
