@@ -32,8 +32,14 @@ func newRaw(tb testing.TB, path string) *raw {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { conn.Close() })
+	return rawOver(tb, conn, 8192)
+}
+
+// rawOver attaches fid 0 over a connection.
+func rawOver(tb testing.TB, conn net.Conn, msize uint32) *raw {
+	tb.Helper()
 	c := &raw{tb: tb, conn: conn, in: bufio.NewReaderSize(conn, 512)}
-	c.call(&plan9.Fcall{Type: plan9.Tversion, Tag: plan9.NOTAG, Msize: 8192, Version: "9P2000"})
+	c.call(&plan9.Fcall{Type: plan9.Tversion, Tag: plan9.NOTAG, Msize: msize, Version: "9P2000"})
 	c.call(&plan9.Fcall{Type: plan9.Tattach, Fid: 0, Afid: plan9.NOFID, Uname: "tester"})
 	return c
 }

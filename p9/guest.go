@@ -21,7 +21,7 @@ const (
 // bytes: about what they cost.
 const (
 	connCost = 64 << 10
-	fidCost  = 1 << 10
+	fidCost  = 2 << 10
 	jobCost  = 256
 )
 

@@ -143,7 +143,7 @@ type Limits struct {
 
 	// Guest is how many bytes the server holds for all connections of one user
 	// with bounds (Peer.Rights): replies unread, writes that wait, listings, and
-	// something for each connection (64 KiB), fid (1 KiB) and request that waits
+	// something for each connection (64 KiB), fid (2 KiB) and request that waits
 	// (256). Who has as much gets errors, and of replies 16 KiB at a time;
 	// default 64 MiB.
 	Guest int
