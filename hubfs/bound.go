@@ -137,10 +137,11 @@ func (b *boundDir) Create(c *tree.Caller, name string, perm uint32, mode uint8) 
 
 // Open opens the file, if c may do with it what mode asks for.
 func (b *boundFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
-	writes := tree.Writable(mode) || mode&tree.OpenTrunc != 0
+	writes, removes := tree.Writable(mode) || mode&tree.OpenTrunc != 0, mode&tree.OpenRClose != 0
+	_, can := b.node.(tree.Remover)
 	err := b.check(c, func(r rule) bool {
 		return (!tree.Readable(mode) || r.may(c, r.read)) && (!writes || r.may(c, r.write)) &&
-			(mode&tree.OpenRClose == 0 || r.level(c) == tree.LevelOwn)
+			(!removes || can && r.level(c) == tree.LevelOwn)
 	})
 	if err != nil {
 		return nil, err

@@ -122,6 +122,15 @@ func TestWhatOneMayNotSeeIsNotThere(t *testing.T) {
 				}
 			}
 		}
+		s.openAs(bob, "shell/work/ctl", tree.OpenRDWR).mustWrite("attach rw 5 5")
+		for _, c := range []*tree.Caller{view, write, all} {
+			if got := s.catAs(c, "shell/work/clients"); strings.Contains(got, "tcp b") || !strings.HasPrefix(got, "1 bob - rw 5 5 ") {
+				t.Errorf("%s sees the clients %q", c.User, got)
+			}
+		}
+		if _, err := s.walk(view, "shell/work/input@x"); err == nil || err.Error() != "shell/work/input@x: file does not exist" {
+			t.Errorf("a viewer looks for an input: %v", err)
+		}
 		r := s.openAs(bob, "build", tree.OpenRead)
 		status(view, "secret", "other", "ci/b", "work0", "unix 1", "tcp b", "deep", "conn 1 ", "pipe 2")
 		status(write, "secret", "other", "ci/", "build", "unix", "tcp", "guest:v", "pipe")
@@ -222,19 +231,22 @@ func TestErrorsTellNothingOfWhatOneMayNotSee(t *testing.T) {
 		if err := s.create(c, "mine"); err != nil {
 			t.Fatal(err)
 		}
+		_, line, _ := strings.Cut(s.cat("status"), "\nreader hid ")
+		line, _, _ = strings.Cut(line, "\n")
+		id := unquote(line)[4]
 		replace := strings.NewReplacer("hid", "gap", "sec", "gap")
 		for _, words := range []string{
 			"fear hid", "calm hid", "freeze hid", "melt hid", "trunc hid", "notrunc hid", "eof hid", "end hid x", "reopen hid",
 			"size hid 5", "limit hid 5", "nolimit hid", "spool hid", "nospool hid", "patience hid 5", "nopatience hid",
-			"drop 1", "kill sec", "rm hid", "rm sec", "rm in/hid", "eof in/hid", "eof sec1", "eof sec", "end sec0", "host sec", "host hid",
+			"drop READER", "kill sec", "rm hid", "rm sec", "rm in/hid", "eof in/hid", "eof sec1", "eof sec", "end sec0", "host sec", "host hid",
 			"shell sec", "shell hid", "pipe hid mine", "pipe mine sec0", "unpipe 1", "quit", "fear",
 		} {
-			there, not := s.ctlAs(c, words), s.ctlAs(c, replace.Replace(strings.Replace(words, "drop 1", "drop 77", 1)))
+			there, not := s.ctlAs(c, strings.Replace(words, "READER", id, 1)), s.ctlAs(c, replace.Replace(strings.Replace(words, "READER", "77", 1)))
 			if there == nil || not == nil {
 				t.Errorf("%s: %v; %v", words, there, not)
 				continue
 			}
-			if got := strings.ReplaceAll(replace.Replace(there.Error()), "reader 1:", "reader 77:"); got != not.Error() {
+			if got := strings.ReplaceAll(replace.Replace(there.Error()), "reader "+id+":", "reader 77:"); got != not.Error() {
 				t.Errorf("%s: %q of what is there, %q of what is not", words, got, not)
 			}
 		}
@@ -263,5 +275,45 @@ func TestErrorsTellNothingOfWhatOneMayNotSee(t *testing.T) {
 			t.Errorf("host h: %v", err)
 		}
 		reader.close()
+	})
+}
+
+// A directory goes nowhere with others' hubs in it: rights go by names, and what
+// was for some would be for others.
+func TestADirectoryOfOthersIsNotMoved(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *server) {
+		c := guest("w", bounds{"mine": lWrite, "mine/*": lWrite, "yours": lWrite})
+		if err := s.create(c, "mine/"); err != nil {
+			t.Fatal(err)
+		}
+		rename := func(from, to string) error {
+			n, err := s.walk(c, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n.(tree.Changer).Change(c, tree.Change{Name: &to})
+		}
+		if err := s.create(c, "mine/a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := rename("mine", "else"); !errors.Is(err, tree.ErrPermission) {
+			t.Errorf("to a name without rights: %v", err)
+		}
+		s.mustCreate("mine/b")
+		if err := rename("mine", "yours"); !errors.Is(err, tree.ErrPermission) {
+			t.Errorf("with a hub of another's: %v", err)
+		}
+		s.ctl("rm mine/b")
+		if err := rename("mine", "yours"); err != nil {
+			t.Errorf("its own: %v", err)
+		}
+		// One that holds what is not there for c is not empty, and does not say so.
+		n, err := s.walk(c, "yours")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.(tree.Remover).Remove(c); err != tree.ErrPermission {
+			t.Errorf("remove: %v", err)
+		}
 	})
 }
