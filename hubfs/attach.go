@@ -34,6 +34,7 @@ type attachment struct {
 	id      int
 	user    string
 	addr    string
+	counts  bool // see shell.counts
 	since   time.Time
 	notices lines
 	read    *cursor // on notices
@@ -78,7 +79,7 @@ func (s *shell) attach(c *tree.Caller, write bool, asks string, rows, cols int) 
 	}
 	s.lastID++
 	a := &attachment{
-		s: s, id: s.lastID, user: c.User, addr: c.Addr, write: write,
+		s: s, id: s.lastID, user: c.User, addr: c.Addr, counts: s.counts(c), write: write,
 		since: time.Now(), notices: newLines(), rows: rows, cols: cols,
 	}
 	a.read = a.notices.reader(hub.FromOldest, "")
@@ -86,7 +87,7 @@ func (s *shell) attach(c *tree.Caller, write bool, asks string, rows, cols int) 
 		a.sayLocked(sizeNotice(s.rows, s.cols))
 		a.sayLocked(s.status.String())
 		a.endLocked()
-		s.seen = true
+		s.seen = s.seen || a.counts
 		fs.changedLocked()
 		return a, nil
 	}

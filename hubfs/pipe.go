@@ -96,14 +96,20 @@ func (fs *FS) pipeEndLocked(c *tree.Caller, path string, perm uint32) (*hubFile,
 	if err != nil {
 		return nil, err
 	}
-	allowed := f.infoLocked().Allows(c, perm)
-	for d := f.parent; d != nil; d = d.parent {
-		allowed = allowed && d.infoLocked().Allows(c, tree.PermExec)
-	}
-	if !allowed {
+	if !f.allowsLocked(c, perm) {
 		return nil, fmt.Errorf("pipe: hub %s: %w", path, tree.ErrPermission)
 	}
 	return f, nil
+}
+
+// allowsLocked reports whether the mode bits of the hub, and of the directories
+// in which it lies, let c do what perm says.
+func (f *hubFile) allowsLocked(c *tree.Caller, perm uint32) bool {
+	ok := f.infoLocked().Allows(c, perm)
+	for d := f.parent; d != nil; d = d.parent {
+		ok = ok && d.infoLocked().Allows(c, tree.PermExec)
+	}
+	return ok
 }
 
 func (fs *FS) pipesRunningLocked() (n int) {

@@ -63,7 +63,7 @@ func ruleLocked(n tree.Node) rule {
 	case *shellsDir:
 		return rule{below: true, see: view, read: view, write: nobody}
 	case *eventsFile:
-		return rule{below: true, see: view, read: view, write: nobody}
+		return rule{owner: n.owner, below: true, see: view, read: view, write: nobody}
 	case *ctlFile:
 		return rule{below: true, see: write, read: write, write: write}
 	case *accessFile:

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"hubfs/internal/wire"
 	"hubfs/tree"
 )
 
@@ -314,6 +315,51 @@ func TestADirectoryOfOthersIsNotMoved(t *testing.T) {
 		}
 		if err := n.(tree.Remover).Remove(c); err != tree.ErrPermission {
 			t.Errorf("remove: %v", err)
+		}
+	})
+}
+
+// Mode bits count besides rights, for opens and for what words do to the bytes.
+func TestModeBitsCountBesidesRights(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *server) {
+		s.mustCreate("build")
+		c := guest("w", bounds{"build": lWrite})
+		p := s.dial(c)
+		open := func(mode uint8) string {
+			defer p.ask(wire.Msg{Type: wire.Tclunk, Fid: 1})
+			p.must(wire.Msg{Type: wire.Twalk, Newfid: 1, Wname: []string{"build"}})
+			return said(p.ask(wire.Msg{Type: wire.Topen, Fid: 1, Mode: mode}))
+		}
+		for _, test := range []struct {
+			mode        uint32
+			read, write string
+		}{{0o666, "yes", "yes"}, {0o664, "yes", "denied"}, {0o662, "denied", "yes"}, {0o600, "denied", "denied"}} {
+			if err := s.node("build").(tree.Changer).Change(glenda, tree.Change{Mode: &test.mode}); err != nil {
+				t.Fatal(err)
+			}
+			err := s.ctlAs(c, "size build 7")
+			if r, w := open(tree.OpenRead), open(tree.OpenWrite); r != test.read || w != test.write || (err == nil) != (w == "yes") {
+				t.Errorf("mode %#o: read %s, write %s, the word size: %v", test.mode, r, w, err)
+			}
+		}
+		p.close()
+	})
+}
+
+// Who only looks on does not count as one who knows how a shell ended.
+func TestAViewerDoesNotTakeTheExitStatus(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *server) {
+		s.ctl("shell w -- x\nkill w")
+		s.waitFor("w")
+		view := guest("v", bounds{"w": lView})
+		s.want("wait", s.catAs(view, "shell/w/wait"), "signal HUP\n")
+		s.openAs(view, "shell/w/ctl", tree.OpenRDWR).mustWrite("attach ro 5 5")
+		if !s.InUse() {
+			t.Error("the server may end, and nobody has learnt how the shell did")
+		}
+		s.catAs(guest("w", bounds{"w": lWrite}), "shell/w/wait")
+		if s.InUse() {
+			t.Error("the server is in use for a shell of which somebody knows")
 		}
 	})
 }

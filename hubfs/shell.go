@@ -333,7 +333,7 @@ func (s *shell) finish(st shellctl.Status) {
 	for _, a := range s.attached {
 		a.sayLocked(text)
 		a.endLocked()
-		s.seen = true
+		s.seen = s.seen || a.counts
 	}
 	s.sayLocked("shell exit", fmt.Sprint(st.ExitCode()))
 	fs.changedLocked()
@@ -349,6 +349,10 @@ func (s *shell) endedLocked() error {
 	}
 	return nil
 }
+
+// counts reports whether it matters that c knows how the shell ended. Who only
+// looks on changes nothing, not even that.
+func (s *shell) counts(c *tree.Caller) bool { return s.check(c, tree.LevelWrite) == nil }
 
 // seenNow notes that somebody has learnt how the shell ended.
 func (s *shell) seenNow() {

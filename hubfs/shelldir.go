@@ -135,19 +135,21 @@ func (f *waitFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	return &waitHandle{
 		cursor: f.shell.waitLine.reader(hub.FromOldest, fields(c.User, c.Addr)),
 		shell:  f.shell,
+		counts: f.shell.counts(c),
 	}, nil
 }
 
 // A waitHandle is one open of a waitFile.
 type waitHandle struct {
 	*cursor
-	shell *shell
+	shell  *shell
+	counts bool // see shell.counts
 }
 
 // ReadStream reads the line, and notes that it is known.
 func (h *waitHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()) ([]tree.Piece, bool, error) {
 	out, ready, err := h.cursor.ReadStream(dst, off, max, wake)
-	if len(out) > len(dst) {
+	if len(out) > len(dst) && h.counts {
 		h.shell.seenNow()
 	}
 	return out, ready, err
