@@ -184,14 +184,17 @@ func (s *share) end(ctx context.Context) error {
 	}
 	err := srv.RevokeAll(ctx, s.name)
 	if !s.keep {
-		return errors.Join(err, s.hangup(ctx, srv))
+		if err = errors.Join(err, s.hangup(ctx, srv)); err == nil {
+			fmt.Fprintf(s.app.stderr, "hub: shell %s is not shared any more, and has ended\n", s.name)
+		}
+		return err
 	}
 	home, herr := transport.Parse("default")
 	if herr == nil && srv.Addr != home {
 		herr = s.home()
 	}
 	if err = errors.Join(err, herr); err == nil {
-		fmt.Fprintf(s.app.stderr, "hub: shell %s goes on; hub -s default attach %s comes back\n", s.name, s.name)
+		fmt.Fprintf(s.app.stderr, "hub: shell %s is not shared any more, and goes on; hub -s default attach %s comes back\n", s.name, s.name)
 	}
 	return err
 }

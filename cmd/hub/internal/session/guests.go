@@ -24,8 +24,9 @@ type guest struct {
 }
 
 // guestsOf joins those attached with the grants that let them in, the one who
-// came last at the end.
-func guestsOf(clients []server.Client, grants []server.Grant) (gs []guest) {
+// came last at the end. Of the grants that could ask, asks says which do: their
+// holders may be content to watch.
+func guestsOf(clients []server.Client, grants []server.Grant, asks func(id string) bool) (gs []guest) {
 	for _, c := range clients {
 		i := slices.IndexFunc(gs, func(g guest) bool { return g.user == c.User })
 		g := guest{user: c.User}
@@ -38,7 +39,7 @@ func guestsOf(clients []server.Client, grants []server.Grant) (gs []guest) {
 					continue
 				}
 				g.grants = append(g.grants, gr.ID)
-				if gr.State == "asks" {
+				if gr.State == "asks" && asks(gr.ID) {
 					g.asks = append(g.asks, gr.ID)
 				}
 			}
@@ -65,7 +66,8 @@ func (s *session) present(ctx context.Context) (clients []server.Client, gs []gu
 	if err != nil {
 		return clients, nil, err
 	}
-	return clients, guestsOf(clients, grants), nil
+	asks := func(id string) bool { return s.view.ro || s.view.askers[id] } // one who watches is not told
+	return clients, guestsOf(clients, grants, asks), nil
 }
 
 // who shows who is here.
@@ -195,7 +197,11 @@ func (s *session) chooseGuest(ctx context.Context, gs []guest, first int, what s
 
 // asked takes the notice that somebody would like to type.
 func (s *session) asked(rest string) {
-	_, user, _ := strings.Cut(rest, " ")
+	id, user, _ := strings.Cut(rest, " ")
+	if s.view.askers == nil {
+		s.view.askers = map[string]bool{}
+	}
+	s.view.askers[id] = true
 	text := fmt.Sprintf("hub: %s is here and asks to type", clip(user, 64))
 	if p := s.cfg.Prefix; p != NoPrefix {
 		text += fmt.Sprintf(": %s y lets them, %s x throws them out", p, p)

@@ -14,14 +14,16 @@ func TestGuestsAreThoseWithGrants(t *testing.T) {
 		{ID: "2", User: "guest:ann", Mode: "ro"},
 		{ID: "3", User: "guest:bob", Mode: "rw"},
 		{ID: "4", User: "guest:ann", Mode: "ro"},
+		{ID: "5", User: "guest:eve", Mode: "ro"},
 	}
 	grants := []server.Grant{
 		{ID: "l", Kind: "link", Who: "guest:ann", State: "used"},
 		{ID: "a", Kind: "key", Who: "guest:ann", State: "asks"},
 		{ID: "b", Kind: "key", Who: "guest:bob", State: "open"},
 		{ID: "c", Kind: "key", Who: "guest:away", State: "asks"},
+		{ID: "e", Kind: "key", Who: "guest:eve", State: "asks"},
 	}
-	gs := guestsOf(clients, grants)
+	gs := guestsOf(clients, grants, func(id string) bool { return id != "e" })
 	var got []string
 	for _, g := range gs {
 		var ids []string
@@ -31,7 +33,7 @@ func TestGuestsAreThoseWithGrants(t *testing.T) {
 		got = append(got, g.user+" "+strings.Join(ids, ",")+" "+strings.Join(g.grants, ",")+" "+strings.Join(g.asks, ","))
 	}
 	// Who came last is at the end.
-	want := []string{"guest:bob 3 b ", "guest:ann 2,4 a a"}
+	want := []string{"guest:bob 3 b ", "guest:ann 2,4 a a", "guest:eve 5 e "}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

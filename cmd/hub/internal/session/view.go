@@ -46,10 +46,11 @@ type view struct {
 	past []byte // of NAME1, as it was when we came; copyOut shows and drops it
 
 	// The loop's.
-	lost    bool          // the machine that runs it is not connected
-	notices <-chan string // lines from ctl; nil at their end
-	shown   chan error    // one value: the output has ended, or broken
-	drained bool          // it has ended and is shown
+	askers  map[string]bool // grants of those who ask to type, by ID
+	lost    bool            // the machine that runs it is not connected
+	notices <-chan string   // lines from ctl; nil at their end
+	shown   chan error      // one value: the output has ended, or broken
+	drained bool            // it has ended and is shown
 	exit    *shellctl.Status
 	rows    int // as the server was told
 	cols    int
