@@ -69,9 +69,20 @@ func (w *world) proxy(server string) *proxy.Proxy {
 // runs a shell and the server is cut and reset, all the time, in the middle of
 // output and of typed input; every byte is compared.
 func TestLentShellSurvivesTheNetworkToTheByte(t *testing.T) {
+	lendAllBytes(t, 4<<20, 300_000, 10, proxy.Random(4, 150_000, proxy.Cut, proxy.Reset))
+}
+
+// TestLentShellSurvivesASilentNetwork: nothing says that the connection is gone.
+func TestLentShellSurvivesASilentNetwork(t *testing.T) {
+	lendAllBytes(t, 1<<20, 100_000, 4, proxy.Random(5, 300_000, proxy.SilentUp, proxy.SilentDown, proxy.Blackhole))
+}
+
+// lendAllBytes has a program on this side of a proxy take and give so many
+// bytes, over some connections at least, which end as the plan says.
+func lendAllBytes(t *testing.T, prints, types, connections int, plan func(nth int) proxy.Fault) {
 	w := newWorld(t)
 	w.serve("-s", "default", "-q", "64M")
-	printed, typed := numbered(4<<20), numbered(300_000)
+	printed, typed := numbered(prints), numbered(types)
 	out, in := filepath.Join(w.dir, "out"), filepath.Join(w.dir, "typed")
 	if err := os.WriteFile(out, printed, 0o600); err != nil {
 		t.Fatal(err)
@@ -80,7 +91,7 @@ func TestLentShellSurvivesTheNetworkToTheByte(t *testing.T) {
 	wait, said := w.lentThrough(p, "far", "sh", "-c", fmt.Sprintf(
 		`stty raw -echo; echo ready; cat %s & head -c %d >%s; wait; exit 7`, out, len(typed), in))
 	w.follow("far1", "ready")
-	p.Plan(proxy.Random(4, 150_000, proxy.Cut, proxy.Reset))
+	p.Plan(plan)
 	p.Cut()
 
 	reader := w.reader("far1")
@@ -99,7 +110,7 @@ func TestLentShellSurvivesTheNetworkToTheByte(t *testing.T) {
 	if r := w.hub("wait", "far"); r.code != 7 {
 		t.Errorf("hub wait: %+v", r)
 	}
-	if n := p.Count(); n < 10 {
+	if n := p.Count(); n < connections {
 		t.Errorf("%d connections: the network was too good", n)
 	}
 	if t.Failed() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hubfs/e2e/internal/dialogue"
+	"hubfs/e2e/internal/proxy"
 )
 
 // A guest is somebody on another machine: another home, with other keys, and no
@@ -217,6 +218,60 @@ func TestSharedShellComesHome(t *testing.T) {
 	again.Expect("still-here-3")
 	again.Type("exit 5\r")
 	again.Exits(5)
+}
+
+// TestGuestSharesThroughABadNetwork: ann may write shell lap of a server that is
+// not hers, runs it on her own machine, and lets bob in; the way from her to the
+// server is cut, falls silent, and is gone for a while. What both type, and what
+// the shell says, is there once.
+func TestGuestSharesThroughABadNetwork(t *testing.T) {
+	w := newWorld(t)
+	w.serve("-s", "default", "-a", "tls!127.0.0.1!0")
+	at := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(w.want("read", "status"))
+	p, err := proxy.Listen("tcp", "127.0.0.1:0", "tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	link := w.invited("--host", p.Addr().String(), "lap")
+
+	ann, bob := w.guest("ann"), w.guest("bob")
+	ann.env = append(ann.env, "HUB_KEEPALIVE=200ms")
+	host := ann.terminal("-s", link, "share", "--host", at, "lap", "--", "sh", "-i")
+	forBob := host.ExpectMatch(`hub attach '([^']+)'`)[1]
+	answers(host, "shared", 1001)
+	guest := bob.terminal("attach", forBob)
+	guest.Expect("shared-1001")
+	for i, befalls := range []func(){
+		func() { p.Cut() },
+		func() { p.Reset() },
+		func() { p.Silence(proxy.Blackhole) },
+		func() { p.Silence(proxy.SilentUp) },
+		func() { p.Silence(proxy.SilentDown) },
+		func() { p.Refuse(true); p.Cut() },
+	} {
+		befalls()
+		guest.Type(fmt.Sprintf("echo bob-%d-$((1+1))\r", i))
+		host.Type(fmt.Sprintf("echo ann-%d-$((1+1))\r", i))
+		p.Refuse(false)
+		for _, term := range []*dialogue.Terminal{guest, host} {
+			// In either order: they were typed at the same time.
+			term.ExpectMatch(fmt.Sprintf(`(?s)(bob|ann)-%d-2.*(ann|bob)-%d-2`, i, i))
+		}
+	}
+	answers(host, "done", 1009)
+	guest.Expect("done-1009")
+	for _, who := range []string{"bob", "ann"} {
+		for i := range 6 {
+			// Where the prompt is drawn again the line was read once all the same.
+			if n := strings.Count(guest.Seen(), fmt.Sprintf("%s-%d-2\r\n", who, i)); n != 1 {
+				t.Errorf("%s-%d: %d times", who, i, n)
+			}
+		}
+	}
+	host.Type(detach)
+	host.Exits(0)
+	guest.Exits(125)
 }
 
 // TestClosedTerminalDoesNotEndAShare: the lid is shut, or the window. The
