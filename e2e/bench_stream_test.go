@@ -296,7 +296,7 @@ func hubCarrier(b *testing.B, readers int, network string) *carrier {
 // streamWays are the commands that make a hub a carrier.
 const streamWays = "fear stream\nsize stream 8388608\n"
 
-func freePort(b *testing.B) string {
+func freePort(b testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
