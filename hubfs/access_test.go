@@ -3,11 +3,13 @@ package hubfs
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"hubfs/access"
+	"hubfs/internal/wire"
 	"hubfs/tree"
 )
 
@@ -239,5 +241,34 @@ func TestTypingIsAskedFor(t *testing.T) {
 		f := s.openAs(cat, "shell/other/ctl", tree.OpenRDWR)
 		checkError(t, "attach rw of a viewer", f.write("attach rw 5 5"), tree.ErrPermission, "attach: shell other: permission denied")
 		f.mustWrite("attach ro 5 5")
+	})
+}
+
+// Tokens and what is typed are in no trace and no log.
+func TestSecretsAreNotTraced(t *testing.T) {
+	withAccess(t, func(t *testing.T, s *server) {
+		var trace strings.Builder
+		s.trace = slog.New(slog.NewTextHandler(&trace, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		s.ctl("shell work -- x")
+		p := s.dial(glenda)
+		write := func(fid uint32, text string, path ...string) {
+			t.Helper()
+			p.must(wire.Msg{Type: wire.Twalk, Newfid: fid, Wname: path})
+			p.must(wire.Msg{Type: wire.Topen, Fid: fid, Mode: map[bool]uint8{true: tree.OpenRDWR, false: tree.OpenWrite}[len(path) == 1]})
+			p.must(wire.Msg{Type: wire.Twrite, Fid: fid, Data: []byte(text)})
+		}
+		write(1, "invite view work", "access")
+		answer := string(p.must(wire.Msg{Type: wire.Tread, Fid: 1, Count: 100}).Data)
+		_, token, _ := strings.Cut(strings.TrimSpace(answer), " ")
+		write(2, "my password", "shell", "work", "input@"+testKey)
+		p.close()
+		if len(token) != 22 || !strings.Contains(trace.String(), "Twrite") {
+			t.Fatalf("answer %q, trace:\n%s", answer, trace.String())
+		}
+		for _, secret := range []string{token, "password"} {
+			if strings.Contains(trace.String(), secret) {
+				t.Errorf("the trace tells %q:\n%s", secret, trace.String())
+			}
+		}
 	})
 }

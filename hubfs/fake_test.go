@@ -125,6 +125,7 @@ type server struct {
 	*FS
 	t       *testing.T
 	starter *fakeStarter
+	trace   *slog.Logger // of dial; nil: none
 }
 
 func newServer(t *testing.T, cfg Config) *server {

@@ -147,6 +147,9 @@ func (h *inputHandle) WriteStream(p tree.Piece, off int64, wake func()) (int, bo
 	return n, ready, h.f.errorText(err)
 }
 
+// Secret says that its bytes are: people type passwords.
+func (h *inputHandle) Secret() {}
+
 // Close ends the open. The key stays, for who comes back.
 func (h *inputHandle) Close() error {
 	h.shell.fs.mu.Lock()

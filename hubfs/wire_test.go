@@ -28,7 +28,7 @@ func (s *server) dial(c *tree.Caller) *peer {
 	s.t.Helper()
 	here, there := net.Pipe()
 	p := &peer{t: s.t, conn: here, over: make(chan struct{})}
-	srv := &p9.Server{Root: s.Root()}
+	srv := &p9.Server{Root: s.Root(), Trace: s.trace}
 	go func() { // ends with the connection
 		defer close(p.over)
 		srv.ServeConn(s.t.Context(), there, p9.Peer{User: c.User, Addr: c.Addr, Admin: c.Admin, Rights: c.Rights})
