@@ -90,10 +90,15 @@ func (c *conn) serve() error {
 	}
 	err := c.readRequests()
 	c.mu.Lock()
+	why := aborted
+	if c.stopped && !c.killed {
+		why = flushed // the peer listens still, for what took effect
+	}
 	if c.stopped || hungUp(err) {
 		err = nil
 	}
 	c.mu.Unlock()
+	c.reset(why)
 	c.end(err)
 	c.asking.Wait()
 
@@ -277,7 +282,7 @@ func (c *conn) metadata(m, r *wire.Msg) error {
 
 // version serves Tversion, which ends whatever went on before it (version(5)).
 func (c *conn) version(m *wire.Msg) error {
-	c.reset()
+	c.reset(aborted)
 	c.versioned = false
 	if m.Msize < wire.MinMsize {
 		c.error(m.Tag, errSmallMsize, nil)
@@ -311,19 +316,20 @@ func (c *conn) version(m *wire.Msg) error {
 }
 
 // reset drops every outstanding request without a reply, closes every fid,
-// and returns when that is done.
-func (c *conn) reset() {
+// and returns when that is done. What took effect is answered all the same if why
+// is flushed, and not if it is aborted.
+func (c *conn) reset(why cancel) {
 	c.endBack()
 	c.in.both = false
 	c.kick()
 	c.mu.Lock()
 	for _, j := range c.tags {
-		j.cancel = aborted
+		j.cancel = why
 	}
 	c.mu.Unlock()
 	for id, f := range c.fids {
 		delete(c.fids, id)
-		c.retire(f, nil, aborted)
+		c.retire(f, nil, why)
 	}
 	c.mu.Lock()
 	c.nfids = len(c.fids)
@@ -338,10 +344,9 @@ func (c *conn) reset() {
 	}
 }
 
-// end frees all that the connection holds; why is for kill. The reader has
-// stopped reading.
+// end writes what is queued, and ends the connection; why is for kill. Nothing is
+// held any more.
 func (c *conn) end(why error) {
-	c.reset()
 	c.kick()
 	c.mu.Lock()
 	written := make(chan struct{})
