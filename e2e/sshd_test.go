@@ -197,12 +197,6 @@ func (s *sshd) end() {
 	s.hangUp()
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	<-s.done
-	for _, p := range worldProcesses(s.w.dir) {
-		if strings.HasPrefix(filepath.Base(p.exe), "sshd") {
-			p.kill() // a connection that is in the middle of something
-		}
-		p.close()
-	}
 	if s.w.tb.Failed() {
 		s.w.tb.Logf("sshd said:\n%s", s.log.String())
 	}
