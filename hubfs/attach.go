@@ -77,6 +77,9 @@ func (s *shell) attach(c *tree.Caller, write bool, asks string, rows, cols int) 
 	if fs.attached >= fs.cfg.MaxAttachments {
 		return nil, fmt.Errorf("the server has %d attachments, %d may be: %w", fs.attached, fs.cfg.MaxAttachments, tree.ErrLimit)
 	}
+	if c.Rights != nil && fs.attachedByLocked(c.User) >= max(1, fs.cfg.MaxAttachments/guestShare) {
+		return nil, fmt.Errorf("%s has %d attachments, no more may be: %w", c.User, fs.attachedByLocked(c.User), tree.ErrLimit)
+	}
 	s.lastID++
 	a := &attachment{
 		s: s, id: s.lastID, user: c.User, addr: c.Addr, counts: s.counts(c), write: write,
@@ -113,6 +116,18 @@ func (s *shell) attach(c *tree.Caller, write bool, asks string, rows, cols int) 
 		a.sayLocked(string(lost))
 	}
 	return a, nil
+}
+
+// attachedByLocked returns how many attachments a user has.
+func (fs *FS) attachedByLocked(user string) (n int) {
+	for _, s := range fs.byName {
+		for _, a := range s.attached {
+			if a.user == user {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func sizeNotice(rows, cols int) string { return fmt.Sprintf("size %d %d", rows, cols) }

@@ -93,7 +93,10 @@ func (s *shell) backLocked(h *ctlHandle) {
 // hostedByLocked makes h the host of s, and tells it the size.
 func (s *shell) hostedByLocked(h *ctlHandle) {
 	s.host, h.hosts = h, s
-	s.hostConn.Store(h.c.Conn)
+	s.fs.later(func() {
+		s.keepPlace(0) // from where the host before stands, and be it connected still
+		s.hostConn.Store(h.c.Conn)
+	})
 	h.words = newLines()
 	h.read = h.words.reader(hub.FromOldest, "")
 	s.tellHostLocked(sizeNotice(s.rows, s.cols))

@@ -81,7 +81,7 @@ func (h *hubHandle) Close() error {
 	var errs []error
 	if h.r != nil {
 		if h.isHost() {
-			h.f.shell.leavePlace(h.r.r)
+			h.f.shell.keepPlace(h.r.r.Status().Offset)
 		}
 		errs = append(errs, h.r.Close())
 	}

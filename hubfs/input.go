@@ -83,7 +83,7 @@ func (f *inputFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	case !s.stdin.infoLocked().Allows(c, tree.PermWrite):
 		return nil, tree.ErrPermission
 	}
-	k, err := s.inputLocked(f, c.User)
+	k, err := s.inputLocked(f, c)
 	if err != nil {
 		return nil, err
 	}
@@ -96,37 +96,55 @@ func (f *inputFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 }
 
 // inputLocked finds the key for a user, or makes it.
-func (s *shell) inputLocked(f *inputFile, user string) (*inputKey, error) {
+func (s *shell) inputLocked(f *inputFile, c *tree.Caller) (*inputKey, error) {
 	k := s.inputs[f.key]
 	switch {
 	case k == nil:
-	case k.user != user:
+	case k.user != c.User:
 		return nil, tree.ErrPermission
 	default:
 		return k, nil
 	}
-	if len(s.inputs) >= maxInputs && !s.forgetInputLocked() {
-		return nil, fmt.Errorf("%d inputs of shell %s are open, no more may be: %w", maxInputs, s.name, tree.ErrLimit)
+	if err := s.inputRoomLocked(c); err != nil {
+		return nil, err
 	}
 	if s.inputs == nil {
 		s.inputs = map[string]*inputKey{}
 	}
-	k = &inputKey{path: f.path, user: user, seq: s.stdin.hub.NewSequence()}
+	k = &inputKey{path: f.path, user: c.User, seq: s.stdin.hub.NewSequence()}
 	s.inputs[f.key] = k
 	return k, nil
 }
 
-// forgetInputLocked forgets the key that was idle for the longest time, if any
-// is idle.
-func (s *shell) forgetInputLocked() bool {
+// inputRoomLocked makes room for one more key of c. A guest who has many makes
+// it among its own, so that nobody else who is away is forgotten for them.
+func (s *shell) inputRoomLocked(c *tree.Caller) error {
+	have, most, whose := len(s.inputs), maxInputs, ""
+	if c.Rights != nil {
+		mine := 0
+		for _, k := range s.inputs {
+			if k.user == c.User {
+				mine++
+			}
+		}
+		if mine >= maxInputs/guestShare {
+			have, most, whose = mine, maxInputs/guestShare, c.User
+		}
+	}
+	if have < most {
+		return nil
+	}
 	oldest := ""
 	for name, k := range s.inputs {
-		if k.opens == 0 && (oldest == "" || k.used < s.inputs[oldest].used) {
+		if k.opens == 0 && (whose == "" || k.user == whose) && (oldest == "" || k.used < s.inputs[oldest].used) {
 			oldest = name
 		}
 	}
+	if oldest == "" {
+		return fmt.Errorf("%d inputs of shell %s are open, no more may be: %w", most, s.name, tree.ErrLimit)
+	}
 	delete(s.inputs, oldest)
-	return oldest != ""
+	return nil
 }
 
 // An inputHandle is one open of a keyed input. The offset of a write is that

@@ -154,3 +154,48 @@ func TestIdleKeysAreForgottenOldestFirst(t *testing.T) {
 		}
 	})
 }
+
+// A guest with many keys is forgotten before others are.
+func TestAGuestsKeysPushOutItsOwn(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *server) {
+		s.ctl("shell w -- x")
+		path := func(i int) string { return fmt.Sprintf("shell/w/input@key-%012d", i) }
+		typeAs := func(c *tree.Caller, i int) {
+			t.Helper()
+			f := s.openAs(c, path(i), tree.OpenWrite)
+			f.mustWrite("x")
+			f.close()
+		}
+		many, other := guest("m", bounds{"w": lWrite}), guest("o", bounds{"w": lWrite})
+		typeAs(other, 1)
+		for i := range maxInputs {
+			typeAs(many, 100+i)
+		}
+		if n := s.inputLen(other, path(1)); n != 1 {
+			t.Errorf("the other's key has %d bytes", n)
+		}
+		if n := len(s.byName["w"].inputs); n != 1+maxInputs/guestShare {
+			t.Errorf("%d keys", n)
+		}
+	})
+}
+
+// One guest does not take all the attachments that there may be.
+func TestAGuestLeavesAttachmentsToOthers(t *testing.T) {
+	bubble(t, Config{MaxAttachments: 32}, func(t *testing.T, s *server) {
+		s.ctl("shell w -- x")
+		many := guest("m", bounds{"w": lView})
+		attach := func(c *tree.Caller) error {
+			return s.openAs(c, "shell/w/ctl", tree.OpenRDWR).write("attach ro 5 5")
+		}
+		for range 32 / guestShare {
+			if err := attach(many); err != nil {
+				t.Fatal(err)
+			}
+		}
+		checkError(t, "one more", attach(many), tree.ErrLimit, "guest:m has 2 attachments, no more may be")
+		if err := attach(guest("o", bounds{"w": lView})); err != nil {
+			t.Error(err)
+		}
+	})
+}

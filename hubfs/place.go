@@ -29,13 +29,13 @@ func (s *shell) takePlace() {
 	}
 }
 
-// leavePlace is called before a reader of the host is closed. One that the
-// host has never read from leaves the place as it is.
-func (s *shell) leavePlace(r *hub.Reader) {
+// keepPlace stands at an offset for the host, before its reader is closed or is
+// its reader no more. Who has never read since the place was kept leaves it.
+func (s *shell) keepPlace(at int64) {
 	if !s.needsPlace(nil) {
 		return
 	}
-	if place := s.newPlace(r.Status().Offset); !s.needsPlace(place) {
+	if place := s.newPlace(at); !s.needsPlace(place) {
 		place.Close() // somebody was faster
 	}
 }

@@ -144,3 +144,28 @@ func TestHostComesBackWithItsKey(t *testing.T) {
 		}
 	})
 }
+
+// The place of a host is kept also when another connection of it takes over,
+// and the old one goes before the new one has read.
+func TestTypedBytesStayForTheHostThatTakesOver(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *server) {
+		words := "host lap key=" + testKey
+		// It has the right to write lap, and owns what it hosts.
+		host := guest("h", bounds{"lap": lWrite})
+		first := s.openAs(host, "ctl", tree.OpenRDWR)
+		first.mustWrite(words)
+		in := s.openAs(host, "lap0@", tree.OpenRead)
+		keys, cat := s.openAs(bob, "lap0", tree.OpenWrite), s.openAs(bob, "lap0", tree.OpenRead)
+		keys.mustWrite("abc")
+		in.read("abc") // and has not said that it has it
+		s.openAs(on(host, 77), "ctl", tree.OpenRDWR).mustWrite(words)
+		in.close()
+		first.close()
+		cat.read("abc")
+		cat.waits()
+		in = s.openAs(on(host, 77), "lap0@", tree.OpenRead)
+		in.read("abc")
+		out := s.openAs(on(host, 77), "lap1@", tree.OpenWrite)
+		out.mustWrite("done\n")
+	})
+}

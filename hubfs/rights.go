@@ -18,6 +18,10 @@ type rule struct {
 	also func(c *tree.Caller) bool // who else may all this, asked under fs.mu; nil: nobody
 }
 
+// guestShare is which part of what all may have together one guest may have: a
+// caller whose rights have bounds.
+const guestShare = 16
+
 // nobody is a level that none has.
 const nobody = tree.LevelOwn + 1
 
