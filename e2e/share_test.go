@@ -357,6 +357,7 @@ func TestRevokedLinkCutsAtOnce(t *testing.T) {
 	answers(term, "in", 1001)
 	id := strings.Fields(strings.Split(w.want("invite", "--list"), "\n")[1])[0]
 	w.want("invite", "--revoke", id)
+	term.Expect("lets us in no more")
 	term.Exits(125)
 	if r := ann.hub("attach", link); r.code != 125 {
 		t.Errorf("she comes again: %+v", r)

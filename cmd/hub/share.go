@@ -47,13 +47,18 @@ The shell goes on when the network is lost, or this terminal: hub attach NAME
 comes back. To detach ends the share: who is there is cut, the link is worth
 nothing any more, and the shell is hung up; with --keep it goes on, on the user's
 own server.`,
-		Args:              cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch dash := cmd.ArgsLenAtDash(); {
+			case len(args) == 0 || dash == 0:
+				return &usageError{usagef("hub share: expected a NAME for the shell"), helpFor(cmd)}
+			case dash < 0 && len(args) > 1, dash > 1:
+				return &usageError{usagef("hub share: unexpected argument %q: a command stands behind --", args[1]), helpFor(cmd)}
+			}
+			return nil
+		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, argv := args[0], args[1:]
-			if cmd.ArgsLenAtDash() < 0 && len(argv) > 0 {
-				return &usageError{usagef("hub share: unexpected argument %q: a command stands behind --", argv[0]), helpFor(cmd)}
-			}
 			o.view = watch
 			o.attachOptions = *at
 			if err := o.check(); err != nil {

@@ -203,7 +203,9 @@ func (h *Host) again(ctx, lasting context.Context, out *feed.Feed) (feed.Link, i
 		}
 		return nil, 0, errors.Join(err, server.ErrUnreachable)
 	}
-	if !s.sameShell(before) {
+	if before.left.Load() {
+		h.log.Info("the shell has moved", "server", s.srv.Addr.String())
+	} else if !s.sameShell(before) {
 		h.log.Warn("the server does not know the shell any more: it is made anew there", "server", s.srv.Addr.String())
 	}
 	h.take(s)

@@ -125,6 +125,10 @@ func (s *session) comeBack(f found) error {
 		return s.lostFor(fmt.Sprintf("server %s is back without the shell %s that was here", s.srv.Addr, v.name), f.err)
 	case f.err != nil && s.srv.Addr.Local():
 		return s.lost(a.why)
+	case errors.Is(f.err, client.ErrPermission):
+		err := s.lostFor(fmt.Sprintf("server %s lets us in no more", s.srv.Addr), f.err)
+		err.Hint = "what let us in has expired, or somebody has ended it"
+		return err
 	case f.err != nil:
 		return s.lostFor("connection to server lost: "+f.err.Error(), f.err)
 	}
