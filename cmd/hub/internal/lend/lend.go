@@ -100,7 +100,10 @@ type Host struct {
 	gone  chan struct{} // closed when somebody has ended the shell while we were away
 	leave chan struct{} // closed when Run is over: nobody takes words any more
 	work  sync.WaitGroup
-	once  sync.Once // closes gone
+
+	refused string // again's own: what a server had against us last
+
+	once sync.Once // closes gone
 
 	mu      sync.Mutex
 	connect Connect       // guarded by mu: changed by Move

@@ -413,6 +413,41 @@ func TestShellThatWasKilledMeanwhileIsHungUp(t *testing.T) {
 	}
 }
 
+// TestNameOfAnotherIsWaitedFor: on a server that was restarted somebody else has
+// the name by now. The program lives, and is there when the name is free.
+func TestNameOfAnotherIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := servertest.New(t)
+		l := begin(t, srv)
+		srv.Down(true)
+		srv.HangUp()
+		synctest.Wait()
+		l.p.print([]byte("mine"))
+		srv.Restart()
+		srv.Down(false)
+		other := srv.Server()
+		ctl, err := other.Open(t.Context(), "/ctl", client.ORDWR)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ctl.WriteContext(t.Context(), []byte("host lap key=somebody-elses-key-0\n")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if n := strings.Count(l.said(), "is there already"); n != 1 {
+			t.Errorf("said %d times", n)
+		}
+		if _, err := ctl.WriteContext(t.Context(), []byte("exit 0\nrm lap\n")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		l.exit(0)
+		if text, _ := l.output(); string(text) != "mine" {
+			t.Errorf("%q", text)
+		}
+	})
+}
+
 // TestProgramWaitsWhenTheBacklogIsFull, and nothing of what it wrote is
 // missing afterwards.
 func TestProgramWaitsWhenTheBacklogIsFull(t *testing.T) {

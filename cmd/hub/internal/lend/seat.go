@@ -198,8 +198,9 @@ func (h *Host) again(ctx, lasting context.Context, out *feed.Feed) (feed.Link, i
 		// Whatever it is, the process lives and may be wanted: a name that is
 		// still taken, because the server has not seen the old connection end,
 		// comes free; a right that was taken away may be given back.
-		if !server.Lost(err) {
+		if text := err.Error(); !server.Lost(err) && text != h.refused { // said once
 			h.log.Warn("host the shell again", "err", err)
+			h.refused = text
 		}
 		return nil, 0, errors.Join(err, server.ErrUnreachable)
 	}
@@ -208,6 +209,7 @@ func (h *Host) again(ctx, lasting context.Context, out *feed.Feed) (feed.Link, i
 	} else if !s.sameShell(before) {
 		h.log.Warn("the server does not know the shell any more: it is made anew there", "server", s.srv.Addr.String())
 	}
+	h.refused = ""
 	h.take(s)
 	return h.link(s, out), s.next, nil
 }
