@@ -57,6 +57,7 @@ func (l tcpListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	hangUpDeaf(c, lookEvery, deafTime)
 	return tune(c), nil
 }
 

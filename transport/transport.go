@@ -40,6 +40,13 @@
 // Behind ssh there is a Unix socket of the account over there. It is the user's
 // own ssh program that goes there, with its configuration, keys and agent.
 //
+// # Who has gone
+//
+// A peer that has gone without a word is found in 15 seconds if nothing is under
+// way to it, and on Linux by a server also if something is. One that is there
+// and reads nothing is not gone. Clients of ours ask servers that are not on this
+// machine now and then; that is not our concern.
+//
 // # Blocking
 //
 // Dial and Listen wait for name lookup, connection and handshake, until ctx is
