@@ -21,7 +21,7 @@ type Window struct {
 // that there is for that. A stream is so read across any distance without a
 // byte that is not proved to be the next.
 //
-// How much is asked for ahead follows from what happens. It doubles when a read
+// How much is asked for ahead follows from what happens. It grows when a read
 // was answered in full, so that there is more, and we had to wait for it: the
 // way is long. It is halved when as much as was asked for has been taken without
 // a wait: who takes it is slow, and what it has not taken is not to be piled up
@@ -111,7 +111,7 @@ func (cl *call) answered() bool { return cl.joined || len(cl.done) > 0 }
 // more of them.
 func (r *OnwardReader) widen() {
 	if r.unit < r.base.MostOne {
-		r.unit = min(2*r.unit, r.base.MostOne)
+		r.unit = min(4*r.unit, r.base.MostOne)
 		return
 	}
 	r.depth = min(2*r.depth, r.base.MostReads)

@@ -142,24 +142,23 @@ func (c *Conn) ReadDir(ctx context.Context, path string) ([]Info, error) {
 
 // ReadFile reads the file at path until the first end of file.
 func (c *Conn) ReadFile(ctx context.Context, path string) ([]byte, error) {
-	f, err := c.Open(ctx, path, OREAD)
-	if err != nil {
+	const room = 16 << 10 // a directory's server wants room for an entry at least
+	b := make([]byte, room)
+	f, n, err := c.OpenRead(ctx, path, OREAD, b)
+	if f == nil {
 		return nil, err
 	}
 	defer f.leave()
-	const room = 16 << 10 // a directory's server wants room for an entry at least
-	var b []byte
-	for {
+	b = b[:n]
+	for err == nil {
 		b = slices.Grow(b, room)
-		n, err := f.ReadContext(ctx, b[len(b):cap(b)])
+		n, err = f.ReadContext(ctx, b[len(b):cap(b)])
 		b = b[:len(b)+n]
-		if err == io.EOF {
-			return b, nil
-		}
-		if err != nil {
-			return nil, err
-		}
 	}
+	if err != io.EOF {
+		return nil, err
+	}
+	return b, nil
 }
 
 // WriteFile writes data to the file at path, which must exist and is not

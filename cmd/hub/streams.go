@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -104,10 +105,29 @@ func (a *app) read(ctx context.Context, srv *server.Server, name string, pos pos
 	s.Asked = pos.kind == "at"
 	s.Skipped = func(n int64) { fmt.Fprintf(a.stderr, "hub: skipped %d bytes\n", n) }
 	s.Ended = func(context.Context, int64) (bool, error) { return true, nil }
-	return s.Copy(ctx, pos.offset(h), func(b follow.Block) error {
+	next := pos.offset(h)
+	err = s.Copy(ctx, next, func(b follow.Block) error {
+		next = b.Off + int64(len(b.Data))
 		_, err := a.stdout.Write(b.Data)
 		return err
 	})
+	if server.Lost(err) {
+		return &server.Error{
+			Text: fmt.Sprintf("connection to server %s lost at byte %d of hub %s: %s", srv.Addr, next, name, lostReason(err)),
+			Hint: fmt.Sprintf("hub read %s@%d goes on there; hub watch does so by itself", name, next),
+			Err:  err,
+		}
+	}
+	return err
+}
+
+// lostReason is why a connection was lost.
+func lostReason(err error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, client.ErrLost.Error()+": "); i >= 0 {
+		return text[i+len(client.ErrLost.Error()+": "):]
+	}
+	return text
 }
 
 // readFile copies a file that is no hub.
@@ -162,29 +182,45 @@ func (a *app) write(ctx context.Context, srv *server.Server, name string) error 
 		return err
 	}
 	w := f.Writer(writesAhead)
+	var given, taken atomic.Int64
+	w.Answered(func(_ int64, n int) { taken.Add(int64(n)) })
 	copied := make(chan error, 1)
 	go func() { // ends with standard input, or with this process
-		copied <- copyIn(ctx, w, a.stdin)
+		copied <- copyIn(ctx, w, a.stdin, &given)
 	}()
 	select {
 	case err = <-copied:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-srv.Done():
-		return srv.Err()
+		err = srv.Err()
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = f.Close()
 	}
-	return f.Close()
+	if server.Lost(err) {
+		n := taken.Load()
+		text := fmt.Sprintf("connection to server %s lost: hub %s has taken the first %d bytes of the input", srv.Addr, name, n)
+		if more := given.Load() - n; more > 0 {
+			text += fmt.Sprintf(", and perhaps %d more", more)
+		}
+		return &server.Error{
+			Text: text + ": " + lostReason(err),
+			Hint: fmt.Sprintf("hub tee %s tries a lost server again, and repeats nothing", name),
+			Err:  err,
+		}
+	}
+	return err
 }
 
-func copyIn(ctx context.Context, w *client.PipeWriter, r io.Reader) error {
+// copyIn counts in given what it gives to w.
+func copyIn(ctx context.Context, w *client.PipeWriter, r io.Reader, given *atomic.Int64) error {
 	// A write takes effect whole, and what it holds does not mix with others'.
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := r.Read(buf)
 		if n > 0 {
+			given.Add(int64(n))
 			if _, err := w.WriteContext(ctx, buf[:n]); err != nil {
 				return err
 			}

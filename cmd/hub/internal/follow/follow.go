@@ -11,7 +11,8 @@
 // # Blocking
 //
 // Copy waits for bytes, for the server, and for whoever takes the bytes; its
-// context ends the first two. While the taker is busy the next bytes are read.
+// context ends the first two. While the taker is busy the next bytes come, as
+// many as he takes in the time of the way to the server and back.
 //
 // # Ownership
 //
@@ -177,121 +178,57 @@ func (s *Stream) open(ctx context.Context, srv *server.Server) error {
 // Copy gives the bytes from off on to take, until the stream is over or take
 // fails.
 func (s *Stream) Copy(ctx context.Context, off int64, take func(Block) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	// Some buffers are filled while another is taken.
-	full := make(chan Block)
-	free := make(chan []byte, ahead+1)
-	for range cap(free) {
-		free <- make([]byte, blockSize)
-	}
-	var readErr error // set before full is closed
-	go func() {       // ends with the stream or with ctx
-		defer close(full)
-		readErr = s.readOn(ctx, off, free, full)
-	}()
-	defer func() {
-		cancel()
-		for range full { // until it has ended
-		}
-	}()
-	for b := range full {
-		if err := take(b); err != nil {
-			return err
-		}
-		free <- b.Data[:cap(b.Data)]
-	}
-	return readErr
-}
-
-const (
-	blockSize = 256 << 10 // most bytes of a block
-	ahead     = 3         // blocks of the history under way
-)
-
-// readOn reads the hub from off on, until its end.
-func (s *Stream) readOn(ctx context.Context, off int64, free chan []byte, full chan<- Block) error {
-	off = s.readHistory(ctx, off, free, full)
+	r := s.reader(off)
+	defer func() { r.Close() }()
 	for {
-		var p []byte
-		select {
-		case p = <-free:
-		case <-ctx.Done():
-			return ctx.Err()
+		p, err := r.Next(ctx)
+		if err == nil {
+			s.Asked = true
+			if err := take(s.block(p, r.Offset()-int64(len(p)))); err != nil {
+				return err
+			}
+			continue
 		}
-		n, at, err := s.read(ctx, p, off)
+		if first, gone := server.Discarded(err); gone {
+			if s.Asked {
+				s.Skipped(first - r.Offset())
+			}
+			s.Asked = true
+			r.SeekTo(first)
+			continue
+		}
 		if errors.Is(err, io.EOF) {
-			return nil
+			var over bool
+			if over, err = s.ended(ctx, r.Offset()); over && err == nil {
+				return nil
+			}
+			s.Asked = true
+		}
+		if reason, ok := server.Dropped(err); ok {
+			err = &server.Error{Text: fmt.Sprintf("hub %s: the server has dropped us: %s", s.Name, reason), Err: err}
+		}
+		if server.Lost(err) && s.line.Retry > 0 {
+			if err = s.again(ctx, r.Offset()); err == nil {
+				r = s.reader(r.Offset()) // the old one went with its connection
+			}
 		}
 		if err != nil {
 			return err
 		}
-		b := s.block(p[:n], at)
-		off = at + int64(n)
-		select {
-		case full <- b:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
 }
 
-// readHistory reads from off on what was there when the hub was opened, several
-// blocks at a time: no read of it waits for a writer, so it is known where each
-// begins. It returns how far it came; whatever stopped it, who reads on from
-// there will see.
-func (s *Stream) readHistory(ctx context.Context, off int64, free chan []byte, full chan<- Block) int64 {
-	ctx, cancel := context.WithCancel(ctx)
-	var under []chan Block // in order
-	defer func() {
-		cancel()
-		for _, c := range under {
-			free <- (<-c).Data[:blockSize]
-		}
-	}()
-	for at := off; ; {
-		for len(under) < ahead && at+blockSize <= s.Hub.Next {
-			var p []byte
-			select {
-			case p = <-free:
-			case <-ctx.Done():
-				return off
-			}
-			c := make(chan Block, 1)
-			under = append(under, c)
-			go func(at int64) { c <- s.readBlock(ctx, p, at) }(at) // ends with its reads; is waited for
-			at += blockSize
-		}
-		if len(under) == 0 {
-			return off
-		}
-		b := <-under[0]
-		under = under[1:]
-		if len(b.Data) < blockSize {
-			free <- b.Data[:blockSize]
-			return off
-		}
-		s.Asked = true
-		select {
-		case full <- b:
-		case <-ctx.Done():
-			free <- b.Data
-			return off
-		}
-		off += blockSize
-	}
-}
+// blockSize is most bytes of a block.
+const blockSize = 256 << 10
 
-// readBlock fills p from at on, as far as it can.
-func (s *Stream) readBlock(ctx context.Context, p []byte, at int64) Block {
-	n := 0
-	for n < len(p) {
-		m, err := s.file.ReadAtContext(ctx, p[n:], at+int64(n))
-		if err != nil {
-			break
-		}
-		n += m
+// reader reads the hub from off on. One read waits at the server while what
+// another has brought is taken; behind a long way, several.
+func (s *Stream) reader(off int64) *client.OnwardReader {
+	w := client.Window{Reads: 2, Bytes: blockSize, MostReads: 4}
+	if s.srv.Addr.Network != "unix" {
+		w.Reads, w.MostReads = 16, 64
 	}
-	return s.block(p[:n], at)
+	return s.file.Onward(off, w)
 }
 
 func (s *Stream) block(p []byte, at int64) Block {
@@ -300,41 +237,6 @@ func (s *Stream) block(p []byte, at int64) Block {
 		b.Came = time.Now()
 	}
 	return b
-}
-
-// read reads at off, or at the first byte after it that there is. The error is
-// io.EOF when the stream is over.
-func (s *Stream) read(ctx context.Context, p []byte, off int64) (n int, at int64, err error) {
-	for {
-		n, err := s.file.ReadAtContext(ctx, p, off)
-		if err == nil {
-			s.Asked = true
-			return n, off, nil
-		}
-		if first, gone := server.Discarded(err); gone {
-			if s.Asked {
-				s.Skipped(first - off)
-			}
-			off, s.Asked = first, true
-			continue
-		}
-		if errors.Is(err, io.EOF) {
-			var over bool
-			if over, err = s.ended(ctx, off); over && err == nil {
-				return 0, off, io.EOF
-			}
-			s.Asked = true
-		}
-		if reason, ok := server.Dropped(err); ok {
-			err = &server.Error{Text: fmt.Sprintf("hub %s: the server has dropped us: %s", s.Name, reason), Err: err}
-		}
-		if server.Lost(err) && s.line.Retry > 0 {
-			err = s.again(ctx, off)
-		}
-		if err != nil {
-			return 0, off, err
-		}
-	}
 }
 
 // again opens the hub on another connection, after that which it has was lost.

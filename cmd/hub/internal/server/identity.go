@@ -31,11 +31,18 @@ func (id Identity) Same(now Identity) bool {
 // Identify describes the hub of which f is an addressed open, and says which it
 // is. It is ErrNotExist if the name belongs to another hub by now, or to none.
 func (s *Server) Identify(ctx context.Context, f *client.File) (Hub, Identity, error) {
-	info, err := f.Stat(ctx)
-	if err != nil {
-		return Hub{}, Identity{}, err
-	}
+	var info client.Info
+	var st Status
+	described := make(chan error, 1)
+	go func() { // ends with the server's answer
+		var err error
+		info, err = f.Stat(ctx)
+		described <- err
+	}()
 	st, err := s.Status(ctx)
+	if derr := <-described; err == nil {
+		err = derr
+	}
 	if err != nil {
 		return Hub{}, Identity{}, err
 	}
