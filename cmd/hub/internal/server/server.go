@@ -66,6 +66,12 @@ func Connect(ctx context.Context, a transport.Addr, o Options) (*Server, error) 
 			return nil, err
 		}
 	}
+	if alive := keepalive(a); o.Batch && alive > 0 {
+		// As long as it may be silent later.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 3*alive)
+		defer cancel()
+	}
 	// A server that is about to end when we come takes the connection and
 	// drops it. Then the name is free, and the second try starts another.
 	const tries = 3
