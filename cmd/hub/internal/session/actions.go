@@ -39,6 +39,10 @@ func (s *session) key(ctx context.Context, key rune) error {
 	case 'l':
 		return s.choose(ctx)
 	case 'r':
+		if s.away != nil {
+			s.away.hurry()
+			return nil
+		}
 		ctx, cancel := context.WithTimeout(ctx, serverPatience)
 		defer cancel()
 		return s.trouble(v.redraw(ctx))
@@ -68,7 +72,7 @@ func (s *session) helpText() string {
 		"%    a command; help lists them",
 		"n p  the next, the previous shell",
 		"l    choose a shell from a list",
-		"r    redraw",
+		"r    redraw; while the connection is lost, try again at once",
 		"s    where we are",
 		"w    who is here",
 		"y x  let a guest type who asks, throw a guest out",

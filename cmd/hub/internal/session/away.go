@@ -31,6 +31,7 @@ type away struct {
 	told   bool
 	leave  bool                  // the input has ended: so does the session, when what was typed is sent
 	back   chan found            // gets one value
+	now    chan struct{}         // gets a value when it is to be tried at once
 	last   atomic.Pointer[error] // of the last attempt; nil: none has failed yet
 	cancel context.CancelFunc
 }
@@ -49,7 +50,7 @@ func (s *session) goAway(ctx context.Context) error {
 		return s.lost(why)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	a := &away{since: time.Now(), why: why, tick: time.NewTicker(noticeAfter), back: make(chan found, 1), cancel: cancel}
+	a := &away{since: time.Now(), why: why, tick: time.NewTicker(noticeAfter), back: make(chan found, 1), now: make(chan struct{}, 1), cancel: cancel}
 	s.away = a
 	v, old := s.view, s.srv
 	if v.typed != nil {
@@ -74,6 +75,7 @@ func (s *session) search(ctx context.Context, v *view, a *away) found {
 		a.last.Store(&f.err)
 		select {
 		case <-time.After(pauses.Next()):
+		case <-a.now:
 		case <-ctx.Done():
 			return f
 		}
@@ -150,6 +152,14 @@ func (s *session) comeBack(f found) error {
 		s.end = &End{Shell: v.name}
 	}
 	return nil
+}
+
+// hurry has a try made at once.
+func (a *away) hurry() {
+	select {
+	case a.now <- struct{}{}:
+	default:
+	}
 }
 
 // end ends the search.

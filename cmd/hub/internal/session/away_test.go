@@ -245,6 +245,26 @@ func TestLostConnectionIsSaidOnTheLastRow(t *testing.T) {
 	})
 }
 
+// Nobody has to wait for the end of a pause.
+func TestRedrawTriesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := servertest.New(t)
+		l := lend(t, s)
+		p := attached(t, s, true, nil)
+		cutOff(s)
+		pass(5 * time.Minute)
+		s.Down(false)
+		since := time.Now()
+		p.types("typed\x1cr")
+		l.got.expect(t, "typed")
+		if took := time.Since(since); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		p.types("\x1cd")
+		p.leaves()
+	})
+}
+
 // A line over the last row may come between the bytes of one sequence.
 func TestLineOfOursBreaksNoSequence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -325,16 +345,16 @@ func TestCommandsWhileTheConnectionIsLost(t *testing.T) {
 		cutOff(s)
 		p.types("kept")
 		for keys, want := range map[string]string{
-			"\x1cn":              "hub: the connection is lost",
-			"\x1cl":              "what is typed is kept",
-			"\x1c%list\r":        "hub: the connection is lost",
-			"\x1c%title x\r":     "hub: the connection is lost",
-			"\x1c%attach b\r":    "hub: the connection is lost",
-			"\x1cs":              "4 typed bytes wait",
-			"\x1c%status\r":      "last try: server unreachable",
-			"\x1c?":              "detach; the shell goes on",
-			"\x1c%in 5\r\x1cs":   "connection lost",
-			"\x1cr\x1c%nosuch\r": "no command %nosuch",
+			"\x1cn":            "hub: the connection is lost",
+			"\x1cl":            "what is typed is kept",
+			"\x1c%list\r":      "hub: the connection is lost",
+			"\x1c%title x\r":   "hub: the connection is lost",
+			"\x1c%attach b\r":  "hub: the connection is lost",
+			"\x1cs":            "4 typed bytes wait",
+			"\x1c%status\r":    "last try: server unreachable",
+			"\x1c?":            "detach; the shell goes on",
+			"\x1c%in 5\r\x1cs": "connection lost",
+			"\x1c%nosuch\r":    "no command %nosuch",
 		} {
 			p.types(keys)
 			p.out.expect(t, want)
