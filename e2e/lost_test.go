@@ -1,0 +1,248 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"hubfs/e2e/internal/dialogue"
+	"hubfs/e2e/internal/proxy"
+)
+
+// alive is how often a program of these tests looks whether its connection
+// lives: nobody wants to wait as long as a person would.
+const alive = "HUB_KEEPALIVE=200ms"
+
+// proxyAt makes a proxy before the server called default, at an address of tcp.
+func (w *world) proxyAt(at string) *proxy.Proxy {
+	w.tb.Helper()
+	p, err := proxy.Listen("tcp", at, "unix", w.socket("default"))
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	w.tb.Cleanup(p.Close)
+	return p
+}
+
+// remote is hub on a terminal, by way of a server's address.
+func (w *world) remote(tb testing.TB, addr string, args ...string) *dialogue.Terminal {
+	tb.Helper()
+	cmd := w.command("hub", append([]string{"-s", addr}, args...)...)
+	cmd.Env = append(cmd.Env, alive)
+	return dialogue.Start(tb, cmd, dialogue.Options{Timeout: patience})
+}
+
+// A parrot is somebody who types without a pause to a program that says all of it
+// again.
+type parrot struct {
+	t     *testing.T
+	name  string
+	proxy *proxy.Proxy
+	typed bytes.Buffer
+	got   int // how much of it has come back
+}
+
+// TestAThousandLostConnectionsCostNoByte: connections are cut, reset, silent one
+// way or both ways, behind any byte, on ways that take different times. Each
+// byte is typed once and shown once, in order.
+func TestAThousandLostConnectionsCostNoByte(t *testing.T) {
+	const parrots, rounds = 10, 100
+	// Silence is found in its time, and so is not the most frequent.
+	kinds := []proxy.Kind{proxy.SilentUp, proxy.SilentDown, proxy.Blackhole}
+	for range 6 {
+		kinds = append(kinds, proxy.Cut, proxy.Reset)
+	}
+	w := newWorld(t)
+	w.serve("-s", "default", "-q", "64M")
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	var work sync.WaitGroup
+	for i := range parrots {
+		f := &parrot{t: t, name: fmt.Sprint("parrot", i), proxy: w.proxy("default")}
+		f.proxy.Delay(time.Duration(i) * time.Millisecond / 4)
+		faults := proxy.Random(seed+uint64(i), 48<<10, kinds...)
+		var first sync.Once
+		f.proxy.Plan(func(nth int) proxy.Fault {
+			fault := faults(nth)
+			first.Do(func() { fault = proxy.Fault{Kind: proxy.Cut, After: 32 << 10} }) // when it is attached
+			return fault
+		})
+		w.want("new", f.name, "--", "sh", "-c", "stty raw -echo; echo ready; exec cat")
+		work.Go(func() { f.run(w, rand.New(rand.NewPCG(seed, uint64(i))), rounds) })
+	}
+	work.Wait()
+}
+
+func (f *parrot) run(w *world, rnd *rand.Rand, rounds int) {
+	cmd := w.command("hub", "-s", "tcp://"+f.proxy.Addr().String(), "attach", f.name)
+	cmd.Env = append(cmd.Env, alive)
+	var said lockedBuffer
+	cmd.Stderr = &said
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	deadline := time.AfterFunc(3*patience, func() { cmd.Cancel() })
+	defer deadline.Stop()
+	fail := func(format string, arg ...any) {
+		f.t.Errorf("%s: after %d connections: %s\n%s", f.name, f.proxy.Count(), fmt.Sprintf(format, arg...), &said)
+		cmd.Cancel()
+		cmd.Wait()
+	}
+	f.typed.WriteString("ready\n") // before, the terminal itself would answer
+	for f.proxy.Count() <= rounds || f.got < f.typed.Len() {
+		if f.got > 0 && f.typed.Len()-f.got < 12<<10 && f.proxy.Count() <= rounds {
+			if err := f.types(in, rnd); err != nil {
+				fail("%v", err)
+				return
+			}
+			continue
+		}
+		if err := f.sees(out); err != nil {
+			fail("%v", err)
+			return
+		}
+	}
+	in.Close()
+	rest, _ := io.ReadAll(out)
+	if err := cmd.Wait(); err != nil || len(rest) > 0 {
+		f.t.Errorf("%s: %v, %d bytes too many\n%s", f.name, err, len(rest), &said)
+	}
+}
+
+// types types some letters.
+func (f *parrot) types(in io.Writer, rnd *rand.Rand) error {
+	p := make([]byte, 1+rnd.IntN(1+rnd.IntN(4<<10)))
+	for i := range p {
+		p[i] = 'a' + byte(rnd.IntN(26))
+	}
+	f.typed.Write(p)
+	_, err := in.Write(p)
+	return err
+}
+
+// sees takes what comes back, which must be what was typed.
+func (f *parrot) sees(out io.Reader) error {
+	p := make([]byte, 32<<10)
+	n, err := out.Read(p)
+	p = p[:n]
+	if want := f.typed.Bytes()[f.got:]; !bytes.HasPrefix(want, p) {
+		i := 0
+		for i < min(n, len(want)) && p[i] == want[i] {
+			i++
+		}
+		return fmt.Errorf("byte %d is another: %.30q, want %.30q", f.got+i, p[i:], want[i:])
+	}
+	f.got += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// TestLostConnectionOnATerminal: what is to be seen, what is kept, and the way
+// out.
+func TestLostConnectionOnATerminal(t *testing.T) {
+	w := newWorld(t)
+	w.shell("work")
+	p := w.proxy("default")
+	term := w.remote(t, "tcp://"+p.Addr().String(), "attach", "work")
+	answers(term, "one", 1001)
+	p.Refuse(true)
+	p.Cut()
+	term.Expect("\x1b[24;1H")
+	term.ExpectMatch(`hub: connection lost, \d s; Ctrl-\\ d leaves`)
+	term.Resize(30, 100)
+	term.Type("stty size; echo kept-$((1001+1))\r")
+	term.ExpectMatch(`\x1b\[30;1H.*hub: connection lost, \d s; Ctrl-\\ d leaves`)
+	term.Type("\x1cs")
+	term.Expect("typed bytes wait")
+	term.Type(" ")
+	p.Refuse(false)
+	term.Type("\x1cr")      // it is tried at once
+	term.Expect("one-1001") // the screen as it was
+	term.Expect("30 100")
+	term.Expect("kept-1002")
+
+	p.Refuse(true)
+	p.Cut()
+	term.ExpectMatch(`connection lost, \d s`)
+	term.Type("echo never\r")
+	term.Type(detach)
+	term.Expect("hub: detached from work; 11 typed bytes were not taken")
+	term.Exits(0)
+}
+
+// TestWaysToLoseAConnection: each of them is come back from, and what was typed
+// meanwhile is typed.
+func TestWaysToLoseAConnection(t *testing.T) {
+	w := newWorld(t)
+	w.shell("work")
+	type place struct {
+		t *testing.T
+		*proxy.Proxy
+		term *dialogue.Terminal
+	}
+	for name, lose := range map[string]func(p *place){
+		"both ends hear nothing": func(p *place) { p.Silence(proxy.Blackhole) },
+		"half open, up":          func(p *place) { p.Silence(proxy.SilentUp) },
+		"half open, down":        func(p *place) { p.Silence(proxy.SilentDown) },
+		"the other end resets":   func(p *place) { p.Reset() },
+		// What was under way comes after all, when it has been typed already
+		// through another connection.
+		"asleep, and what was held comes late": func(p *place) {
+			p.Hold()
+			p.term.Type("echo late-$((1+1))\r")
+			p.term.Expect("late-2")
+			p.Release()
+		},
+		"our side is stopped": func(p *place) {
+			p.term.Signal(syscall.SIGSTOP)
+			p.Cut()
+			p.term.Signal(syscall.SIGCONT)
+		},
+		"a proxy that starts anew": func(p *place) {
+			at := p.Addr().String()
+			p.Close()
+			p.Proxy = w.proxyAt(at)
+		},
+		"another address of the name": func(p *place) {
+			if at, _ := net.LookupHost("localhost"); !slices.Contains(at, "::1") {
+				p.t.Skip("localhost has but one address here: ", at)
+			}
+			_, port, _ := net.SplitHostPort(p.Addr().String())
+			p.Close()
+			p.Proxy = w.proxyAt("[::1]:" + port)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &place{t: t, Proxy: w.proxy("default")}
+			_, port, _ := net.SplitHostPort(p.Addr().String())
+			p.term = w.remote(t, "tcp://localhost:"+port, "attach", "--history", "0", "work")
+			p.term.Type("n=0\r")
+			answers(p.term, "before", 1001)
+			lose(p)
+			p.term.Type("n=$((n+1)); echo after-$n-$((1001+1))\r")
+			p.term.Expect("after-1-1002") // not twice
+			p.term.Type(detach)
+			p.term.Expect("detached from work")
+			p.term.Exits(0)
+		})
+	}
+}
