@@ -22,7 +22,9 @@
 // A guest is called guest:NAME, where NAME has at most 32 of the characters
 // A-Z a-z 0-9 . _ and -, so that no guest looks like a local user, whose name
 // has no colon. Nobody gets a name that somebody else bears or has borne, or
-// one that differs in case alone: files belong to names.
+// one that differs in case alone: files belong to names. A key keeps its name, and
+// so does a link that says what its guests are called. Of those who have gone, the
+// last 4096 names are remembered.
 //
 // # Ordering
 //

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -235,6 +236,47 @@ func TestRevokeCutsAReadThatWaits(t *testing.T) {
 	}
 	if _, err := hub.WriteContext(t.Context(), []byte("still here")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRevokeRacesWithLogins: whichever comes first, when both are over nobody is
+// in by what was revoked.
+func TestRevokeRacesWithLogins(t *testing.T) {
+	h := newHouse(t, NoAccess)
+	for i := range 200 {
+		link, token := h.invite(access.Invitation{Role: access.View, Patterns: []string{"*"}, Uses: 2})
+		o := client.Options{Token: token}
+		if i%2 == 0 {
+			o = client.Options{Aname: "token=" + token}
+		}
+		var wg sync.WaitGroup
+		conns := make(chan *client.Conn, 2)
+		for _, key := range []string{newKey, ""} {
+			wg.Go(func() {
+				peer := far(key)
+				peer.Addr = fmt.Sprintf("203.0.113.%d:1", i) // for nobody to have tried too often
+				if c, err := h.enter(peer, o); err == nil {
+					conns <- c
+				} else if !errors.Is(err, client.ErrPermission) && !errors.Is(err, client.ErrLost) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Go(func() {
+			if err := h.access.Revoke(link); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+		close(conns)
+		for c := range conns {
+			if _, err := c.ReadFile(t.Context(), "/status"); !errors.Is(err, client.ErrLost) {
+				t.Fatalf("round %d: still in: %v", i, err)
+			}
+		}
+		if l := h.access.List(); len(l) != 0 {
+			t.Fatalf("round %d: left: %v", i, l)
+		}
 	}
 }
 
