@@ -67,7 +67,7 @@ func (s *session) endOfInput(ctx context.Context, err error) (stay bool) {
 // meanwhile but to end it.
 func (s *session) send(p []byte) {
 	v := s.view
-	if v.typed == nil || v.barred.Load() || len(p) == 0 {
+	if v.typed == nil || len(p) == 0 {
 		return // one who watches types to nobody
 	}
 	v.delays[0].WriteContext(v.ctx, p) // fails only when the view is closed

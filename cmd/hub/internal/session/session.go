@@ -449,7 +449,6 @@ func (s *session) mode(ctx context.Context, v *view, mode string) error {
 		if err := l.openInput(ctx, v); err != nil {
 			return s.trouble(err)
 		}
-		v.barred.Store(false)
 		v.typed.connect(l.in)
 		s.screen.say(fmt.Sprintf("hub: you may type to shell %s\n", v.name))
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"hubfs/client"
@@ -38,10 +37,6 @@ type view struct {
 	wg     sync.WaitGroup
 
 	typed *outbox // to the input; nil if we only watch
-
-	// barred is set while we have asked whether we may type. What is typed
-	// meanwhile is dropped: it is not to run when the answer comes.
-	barred atomic.Bool
 
 	past []byte // of NAME1, as it was when we came; copyOut shows and drops it
 
@@ -98,7 +93,6 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 	v.pty, v.dead, v.lost = l.pty(), !l.st.Shell.Running(), l.st.Shell.State == "lost"
 	if !v.ro {
 		v.typed = &outbox{ctx: v.ctx, drops: s.cfg.Terminal.IsTerminal(), refuse: v.refused}
-		v.barred.Store(l.in == nil)
 		if l.in != nil {
 			v.typed.connect(l.in)
 		}
@@ -183,7 +177,6 @@ func (v *view) relink(l *link) {
 	v.rows, v.cols = l.rows, l.cols
 	v.hear(l)
 	if v.typed != nil && l.in != nil {
-		v.barred.Store(false)
 		v.typed.connect(l.in)
 	}
 }
