@@ -272,3 +272,24 @@ func TestSecretsAreNotTraced(t *testing.T) {
 		}
 	})
 }
+
+// Who asks again and again fills nobody's terminal.
+func TestWhoAsksIsToldOfNowAndThen(t *testing.T) {
+	withAccess(t, func(t *testing.T, s *server) {
+		s.ctl("shell work -- x")
+		host := s.openAs(glenda, "shell/work/ctl", tree.OpenRDWR)
+		host.mustWrite("attach rw 24 80")
+		host.read("size 24 80\ndriver yes\n")
+		ann, _ := s.comeIn(glenda, "ann", "invite write work ask")
+		for range 3 {
+			for range 5 {
+				f := s.openAs(ann, "shell/work/ctl", tree.OpenRDWR)
+				f.mustWrite("attach rw 30 90")
+				f.close()
+			}
+			host.read("asks 2 guest:ann\n")
+			host.waits()
+			time.Sleep(askAgain)
+		}
+	})
+}

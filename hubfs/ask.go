@@ -3,6 +3,7 @@ package hubfs
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"hubfs/access"
 	"hubfs/tree"
@@ -33,19 +34,33 @@ func (s *shell) askLocked(a *attachment, id string) {
 	s.fs.sayLocked(to, "access ask", id, a.user, s.name)
 	for _, b := range s.attached {
 		if b.write {
-			b.sayLocked(a.question())
+			b.hearLocked(a)
 		}
 	}
 }
 
-// question is what those hear who may type.
-func (a *attachment) question() string { return "asks " + fields(a.asks, a.user) }
+// askAgain is how often at most somebody is told of one who asks: who comes and
+// goes without end fills nobody's terminal.
+const askAgain = 10 * time.Second
+
+// hearLocked tells an attachment, which may type, that another asks.
+func (a *attachment) hearLocked(b *attachment) {
+	now := time.Now()
+	if last, ok := a.heard[b.asks]; ok && now.Sub(last) < askAgain {
+		return
+	}
+	if a.heard == nil {
+		a.heard = map[string]time.Time{}
+	}
+	a.heard[b.asks] = now
+	a.sayLocked("asks " + fields(b.asks, b.user))
+}
 
 // questionsLocked tells an attachment who is asking.
 func (s *shell) questionsLocked(a *attachment) {
 	for _, b := range s.attached {
 		if b.asks != "" && a.write {
-			a.sayLocked(b.question())
+			a.hearLocked(b)
 		}
 	}
 }

@@ -40,8 +40,9 @@ type attachment struct {
 	read    *cursor // on notices
 
 	// guarded by fs.mu
-	write      bool   // rw, not ro
-	asks       string // the grant with which it asks to be rw; "": it does not
+	write      bool                 // rw, not ro
+	asks       string               // the grant with which it asks to be rw; "": it does not
+	heard      map[string]time.Time // of whom it was told that asks, by grant, and when
 	rows, cols int
 	over       bool // detached, or the shell has ended
 }
