@@ -38,8 +38,9 @@ type modelReader struct {
 
 type modelWriter struct {
 	addressed bool
-	same      int64 // see waiter
-	taken     int   // see Writer
+	seq       *int64 // where its sequence ends; nil: it has none
+	same      int64  // see waiter
+	taken     int    // see Writer
 	end       int64
 }
 
@@ -262,7 +263,13 @@ func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res res
 	case len(m.queue) > 0 && m.queue[0] != w, m.frozen:
 		return result{}, false
 	}
-	if w.addressed {
+	switch {
+	case w.seq != nil:
+		if off > *w.seq {
+			return result{err: (&GapError{*w.seq}).Error()}, false
+		}
+		data = data[min(int64(len(data)), *w.seq-off):]
+	case w.addressed:
 		if off > m.next() {
 			return result{err: (&GapError{m.next()}).Error()}, false
 		}
@@ -302,8 +309,7 @@ func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res res
 	}
 	if m.spooled {
 		if !dry {
-			m.all = append(m.all, data...)
-			m.writes++
+			m.append(w, data)
 		}
 		return m.done(w, whole, off, dry), false
 	}
@@ -328,11 +334,19 @@ func (m *model) write(w *modelWriter, data []byte, off int64, dry bool) (res res
 	}
 	if !dry {
 		m.startAt(keep)
-		m.all = append(m.all, data...)
-		m.writes++
+		m.append(w, data)
 		m.trim()
 	}
 	return whole, false
+}
+
+// append puts bytes into the stream, and into the writer's sequence.
+func (m *model) append(w *modelWriter, data []byte) {
+	m.all = append(m.all, data...)
+	m.writes++
+	if w.seq != nil {
+		*w.seq += int64(len(data))
+	}
 }
 
 // done answers a write whose bytes are in the stream: when they are stable.

@@ -27,6 +27,8 @@ type driver struct {
 	failed  int        // as OnSpoolFail told
 	lastID  uint64
 	dropped []uint64 // as OnDrop told
+	seqs    [2]*Sequence
+	lens    [2]int64 // of the sequences, as they are to be
 }
 
 type drivenReader struct {
@@ -113,11 +115,15 @@ func runModel(t *testing.T, ops []byte) {
 		Size: d.model.size, Input: d.model.input, Fear: flags&2 != 0, Trunc: d.model.trunc, Budget: d.budget,
 		OnDrop: func(id uint64, label, reason string) { d.dropped = append(d.dropped, id) },
 	})
+	d.seqs = [2]*Sequence{d.hub.NewSequence(), d.hub.NewSequence()}
 	d.tracef("new size %d flags %04b", d.model.size, flags&15)
 	for len(d.ops) > 0 {
 		d.step()
 		if err := d.model.check(d.hub); err != nil {
 			d.fatalf("%v", err)
+		}
+		if lens := [2]int64{d.seqs[0].Len(), d.seqs[1].Len()}; lens != d.lens {
+			d.fatalf("the sequences have %v bytes, want %v", lens, d.lens)
 		}
 		d.checkWakes()
 		used, _ := d.budget.Used()
@@ -144,8 +150,14 @@ func (d *driver) step() {
 		}
 	case 3:
 		if len(d.writers) < 6 {
-			w := &drivenWriter{m: &modelWriter{addressed: d.bool()}}
+			kind := d.byte()
+			w := &drivenWriter{m: &modelWriter{addressed: kind&1 != 0}}
 			w.Writer = d.hub.NewWriter(w.m.addressed)
+			if kind&0xc0 == 0xc0 {
+				i := kind >> 1 & 1
+				w.m.addressed, w.m.seq = false, &d.lens[i]
+				w.Writer = d.seqs[i].NewWriter()
+			}
 			d.writers = append(d.writers, w)
 		}
 	case 4:
@@ -387,7 +399,11 @@ func (d *driver) write(w *drivenWriter) {
 			d.written++
 			w.data[i] = byte(d.written ^ d.written>>8)
 		}
-		w.off = max(0, d.model.next()+int64(d.byte())/4-50)
+		end := d.model.next()
+		if w.m.seq != nil {
+			end = *w.m.seq
+		}
+		w.off = max(0, end+int64(d.byte())/4-50)
 		if d.byte() < 200 { // what is there already, as it is
 			copy(w.data, d.model.all[min(w.off, d.model.next()):])
 		}

@@ -167,6 +167,8 @@ func plain(frames []byte) string {
 // FuzzRoles plays a session as one of the roles. Whoever only looks on leaves the
 // tree as it was, to the last bit; and to whom a thing is not there, the server
 // says all that it would say if the thing were not there at all.
+//
+// With -fuzzminimizetime 1x, as hub's FuzzModel has it.
 func FuzzRoles(f *testing.F) {
 	for _, s := range fuzzSeeds() {
 		for i := range roles {
