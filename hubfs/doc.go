@@ -3,7 +3,7 @@
 // the one place where streams (package hub), processes (package shellctl) and
 // files (package tree) meet. It knows nothing of 9P or of connections.
 //
-//	/ctl  /status  /events  /stats  /metrics
+//	/ctl  /status  /events  /stats  /metrics  /access
 //	/NAME ...                       hubs, and directories that group them
 //	/NAME0 /NAME1 /NAME2            stdin, stdout, stderr of shell NAME
 //	/NAME0.note                     what is written there signals shell NAME
@@ -68,6 +68,9 @@
 // Rights go by names: a shell's files by the shell's, all else by its path. They
 // are asked at each open, and of a stream of lines at each line.
 //
+// /access is package access as a file. A guest whose grant asks attaches ro, is
+// rw when an owner says so, and is told of both.
+//
 // # Pipes
 //
 // A pipe reads one hub and writes another as if it had opened them for who made
@@ -102,16 +105,17 @@
 //
 // Nothing here waits for other people but the reads of streams, as
 // tree.StreamReader has it, Restore and Shutdown. Starting a process takes its
-// time, and so does the disk, which is why ctl files are tree.Writers. Unpipe is
+// time, and so does the disk, which is why ctl files and /access are tree.Writers. Unpipe is
 // answered when a plain pipe carries nothing more.
 //
 // # Ownership
 //
 // There is one lock that counts. FS.mu guards the tree and all that is in it; no call
 // leaves the package while it is held, save to make, open and count hubs, which
-// wakes nobody: the lock order is FS.mu, then the locks inside package hub and
-// those of the stores. An open of /stats has a lock of its own, under which
-// nothing is called, and stateDir.mu orders what is done to that folder; it is
+// wakes nobody, and to ask for a caller's rights, which do not block: the lock
+// order is FS.mu, then the locks inside package hub and those of the stores. Opens
+// of /stats and /access have a lock of their own, under which nothing is called but
+// what lists the grants, and stateDir.mu orders what is done to that folder; it is
 // taken without FS.mu.
 // What must be called out is queued under mu and done with no lock held, by one
 // goroutine at a time, which keeps the order. See post.go.
