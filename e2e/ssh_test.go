@@ -63,6 +63,47 @@ func TestTypedInterruptIsNotForSSH(t *testing.T) {
 	}
 }
 
+// TestPasswordsAreTypedOnceAndNotInASession: ssh asks on the terminal, while it
+// is nobody else's. When the connection is lost hub has it, and ssh may not ask.
+func TestPasswordsAreTypedOnceAndNotInASession(t *testing.T) {
+	w := newWorld(t)
+	h := w.there(true)
+	asks := filepath.Join(h.dir, "asks")
+	script(t, asks, `case "$*" in *BatchMode=yes*) echo "ann@there: Permission denied (password)." >&2; exit 255;; esac
+stty -echo </dev/tty; printf 'password: ' >/dev/tty; read password </dev/tty; stty echo </dev/tty; echo >/dev/tty
+[ "$password" = sesame ] || { echo "ann@there: Permission denied (password)." >&2; exit 255; }
+echo $$ >`+h.dir+`/pid
+exec `+h.wrapper()+` "$@"`)
+	w.env = append(w.env, "HUB_SSH="+asks)
+
+	term := w.terminal("-s", "ssh://ann@there", "work")
+	term.Expect("password: ")
+	term.Type("wrong\r")
+	term.Expect("hub: ssh://ann@there: ann@there: Permission denied (password).")
+	term.Exits(125)
+
+	term = w.terminal("-s", "ssh://ann@there", "work")
+	term.Expect("password: ")
+	term.Type("sesame\r")
+	answers(term, "let-in", 41)
+	if strings.Contains(term.Seen(), "sesame") {
+		t.Error("the password is on the screen")
+	}
+	pid, err := os.ReadFile(filepath.Join(h.dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("kill", strings.TrimSpace(string(pid))).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	term.Expect("connection lost")
+	term.Type(detach)
+	term.Exits(0)
+	if n := strings.Count(term.Seen(), "password: "); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
 // TestSSHForReal is with sshd.
 func TestSSHForReal(t *testing.T) {
 	w := newWorld(t)
