@@ -78,7 +78,7 @@ type; with --view only watch; with --owner also end and remove, and let others i
 NAME may be a pattern, as 'ci/*'; '*' is everything.
 
 The link holds for a day unless --for says otherwise, and what came of it ends
-with it. --list shows invitations and who came by them; --revoke ID ends one, and
+with it; what came of one without an end, --for 0, ends 30 days later. --list shows invitations and who came by them; --revoke ID ends one, and
 cuts at once who is there by it.
 
 Guests come over TLS, and know the server by the fingerprint in the link. A server
