@@ -97,8 +97,8 @@ func sourceOf(read func([]byte) (int, error)) source {
 	}
 }
 
-// openStream opens reader i: an inherited socket, a fifo, a hub, or a subject of
-// nats.
+// openStream opens reader i: an inherited socket, a fifo, a hub, a TLS connection,
+// a hub over one, or a subject of nats.
 func openStream(ctx context.Context, kind, where string, i int) (source, error) {
 	switch kind {
 	case "socket":
@@ -118,6 +118,18 @@ func openStream(ctx context.Context, kind, where string, i int) (source, error) 
 	case "hub":
 		network, addr, _ := strings.Cut(where, " ")
 		conn, err := net.Dial(network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return openHub(ctx, conn, "/stream")
+	case "tls":
+		conn, err := dialTLS(ctx, where)
+		if err != nil {
+			return nil, err
+		}
+		return sourceOf(conn.Read), nil
+	case "hub-tls":
+		conn, err := dialTLS(ctx, where)
 		if err != nil {
 			return nil, err
 		}
