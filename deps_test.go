@@ -56,7 +56,7 @@ var layers = map[string][]string{
 	"internal/metrics": {"hubfs"},
 
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
-	"internal/daemon":   {"access", "transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby"},
+	"internal/daemon":   {"access", "transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby", "internal/fdio"},
 	"internal/hubfscli": {"internal/daemon", "transport"},
 	"cmd/hubfs":         {"internal/hubfscli"},
 	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph"},

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -43,7 +44,11 @@ func Stdio(ctx context.Context, a transport.Addr, args []string, alive bool) err
 		}
 		silence = aliveTime
 	}
-	return Relay(os.Stdin, os.Stdout, c, silence)
+	r, w, c, isQuick := quick(os.Stdin, os.Stdout, c)
+	if isQuick {
+		runtime.GOMAXPROCS(1) // one byte after another is all that there is to do
+	}
+	return Relay(r, w, c, silence)
 }
 
 // Relay copies bytes between a client on r and w and a server on c, both ways,
@@ -66,7 +71,7 @@ func Relay(r io.Reader, w io.Writer, c net.Conn, silence time.Duration) error {
 	toServer := make(chan error, 1)
 	// Ends with r, or with a write to the closed connection.
 	go func() {
-		_, err := io.Copy(c, r)
+		_, err := carry(c, r)
 		// The server hangs up in turn when its replies have been sent.
 		if half, ok := c.(interface{ CloseWrite() error }); ok {
 			half.CloseWrite()
@@ -78,7 +83,7 @@ func Relay(r io.Reader, w io.Writer, c net.Conn, silence time.Duration) error {
 	toClient := make(chan error, 1)
 	// Ends with the connection, or with a write to the closed w.
 	go func() {
-		_, err := io.Copy(w, c)
+		_, err := carry(w, c)
 		toClient <- err
 	}()
 	var err error
