@@ -135,12 +135,9 @@ func (s *session) comeBack(f found) error {
 		return s.lostFor("connection to server lost: "+f.err.Error(), f.err)
 	}
 	s.srv = f.srv
-	v.relink(f.link)
+	v.relink(f.link, a.told && s.raw) // for the line was written over what stood there
 	if a.told && !s.raw {
 		s.screen.say("hub: the connection is back\n")
-	}
-	if a.told {
-		v.nudge() // what the line was written over is drawn again
 	}
 	v.resize() // a change since
 	state := f.link.st.Shell.State

@@ -28,7 +28,7 @@ type link struct {
 	told       chan string        // lines from ctl; closed at their end
 
 	mu    sync.Mutex
-	words []string // guarded by mu: for ctl
+	lines []string // guarded by mu: for ctl
 	busy  bool     // guarded by mu: a goroutine writes them
 }
 
@@ -115,10 +115,10 @@ func (v *view) attachLine(rows, cols int) string {
 // say writes a line to the fid of our attachment, and does not wait. What the
 // server has against it is about a shell that has just ended: the notice of
 // that is on its way.
-func (l *link) say(ctx context.Context, words ...string) {
+func (l *link) say(ctx context.Context, line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.words = append(l.words, server.Line(words...))
+	l.lines = append(l.lines, line)
 	if !l.busy {
 		l.busy = true
 		go l.write(ctx) // ends when all is said, or with the connection, or with ctx
@@ -128,13 +128,13 @@ func (l *link) say(ctx context.Context, words ...string) {
 func (l *link) write(ctx context.Context) {
 	for {
 		l.mu.Lock()
-		if len(l.words) == 0 {
+		if len(l.lines) == 0 {
 			l.busy = false
 			l.mu.Unlock()
 			return
 		}
-		line := l.words[0]
-		l.words = l.words[1:]
+		line := l.lines[0]
+		l.lines = l.lines[1:]
 		l.mu.Unlock()
 		if _, err := l.ctl.WriteContext(ctx, []byte(line)); errors.Is(err, client.ErrLost) || ctx.Err() != nil {
 			return
@@ -180,8 +180,8 @@ func (l *link) close() {
 	together(closes...)
 }
 
-// lines returns the last lines of the output of hub i before off.
-func (l *link) lines(ctx context.Context, f *client.File, i int, off int64, lines int) ([]byte, error) {
+// last returns the last lines of the output of hub i before off.
+func (l *link) last(ctx context.Context, f *client.File, i int, off int64, lines int) ([]byte, error) {
 	h := l.st.Hubs[i]
 	h.Next = off
 	return server.LastLines(ctx, f, h, lines)

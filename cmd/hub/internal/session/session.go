@@ -9,10 +9,25 @@
 // typed after it. When the shell ends, its last output is shown before
 // anything is said about it.
 //
+// # Connections
+//
+// A session lives through its connections. When one is lost another is looked
+// for, with growing pauses, until the person leaves; a server of this machine
+// that does not run any more is gone, and so is a shell that is not the very one
+// any more. Over the next connection the output goes on at the very byte, by its
+// offset, and what was typed and not acknowledged is written again at its own
+// place under the session's key, where the server drops what it has: each byte is
+// typed once. The attachment is made anew, and with it the vote for the size.
+//
+// Losses shorter than a second are not seen. Longer ones are told on the last row
+// of the terminal, which is put right afterwards, or in a line on standard error.
+// What is typed meanwhile is kept, up to 16 MiB.
+//
 // # Blocking
 //
 // Nothing that waits for the server stops the prefix key: a shell that takes
-// no input can be left.
+// no input can be left, and so can one whose connection is lost. What was typed
+// and not taken is then counted.
 //
 // # Ownership
 //

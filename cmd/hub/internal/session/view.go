@@ -50,6 +50,8 @@ type view struct {
 	rows    int // as the server was told
 	cols    int
 
+	ready chan struct{} // closed when what is typed goes over the link; nil: it does
+
 	delays [3]*pipes.Delay // in front of what is typed, Out and Err; set by open
 
 	mu      sync.Mutex
@@ -75,7 +77,7 @@ func (s *session) open(ctx context.Context, name string) (*view, error) {
 		}
 	}
 	past := func(ctx context.Context, l *link) (err error) {
-		v.past, err = l.lines(ctx, l.out, 1, l.st.Hubs[1].Next, s.cfg.History)
+		v.past, err = l.last(ctx, l.out, 1, l.st.Hubs[1].Next, s.cfg.History)
 		return err
 	}
 	l, err := v.openLink(ctx, s.srv, v.rows, v.cols, past)
@@ -167,8 +169,9 @@ func (v *view) hear(l *link) {
 	})
 }
 
-// relink goes on over another connection.
-func (v *view) relink(l *link) {
+// relink goes on over another connection. If nudge is set the shell's programs
+// are made to draw their screen again.
+func (v *view) relink(l *link, nudge bool) {
 	v.mu.Lock()
 	v.link = l
 	close(v.changed)
@@ -176,7 +179,28 @@ func (v *view) relink(l *link) {
 	v.mu.Unlock()
 	v.rows, v.cols = l.rows, l.cols
 	v.hear(l)
-	if v.typed != nil && l.in != nil {
+	if !nudge || v.ro || !v.pty || l.rows < 2 {
+		v.letType(l)
+		return
+	}
+	// First the one, then the other: less(1) forgets keys that come while it
+	// sees to a new size.
+	ready := make(chan struct{})
+	v.ready = ready
+	v.wg.Go(func() { // ends with the server's answers, or with the connection
+		defer close(ready)
+		for _, rows := range []int{l.rows - 1, l.rows} {
+			_, _ = l.ctl.WriteContext(v.ctx, []byte(sizeLine(rows, l.cols)))
+		}
+		v.letType(l)
+	})
+}
+
+// letType lets what is typed go over a link, unless there is a newer one.
+func (v *view) letType(l *link) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.link == l && v.typed != nil && l.in != nil {
 		v.typed.connect(l.in)
 	}
 }
@@ -209,6 +233,12 @@ func (v *view) after(ctx context.Context, l *link) (*link, error) {
 // delivered first, if the shell takes it.
 func (v *view) close() {
 	if v.typed != nil {
+		if v.ready != nil {
+			select {
+			case <-v.ready:
+			case <-time.After(time.Second):
+			}
+		}
 		v.typed.flush(time.Second)
 	}
 	v.cancel()
@@ -234,7 +264,7 @@ func (v *view) copyOut(i int, w io.Writer) error {
 	if i == 1 {
 		past, v.past = v.past, nil
 	} else {
-		past, err = l.lines(v.ctx, l.file(i), i, off, v.s.cfg.History)
+		past, err = l.last(v.ctx, l.file(i), i, off, v.s.cfg.History)
 	}
 	if err == nil {
 		err = v.showPast(v.ctx, past, w)
@@ -306,7 +336,7 @@ func (v *view) repair(ctx context.Context, l *link, off int64, d *damage) error 
 	v.s.screen.takeRow(d)
 	if d.again {
 		rows, _ := v.s.cfg.Terminal.size()
-		past, err := l.lines(ctx, l.out, 1, off, rows-1)
+		past, err := l.last(ctx, l.out, 1, off, rows-1)
 		if err != nil {
 			return err
 		}
@@ -369,8 +399,12 @@ func (v *view) resize() {
 // vote tells the server a size. One who watches has no vote.
 func (v *view) vote(rows, cols int) {
 	if !v.ro && v.exit == nil {
-		v.now().say(v.ctx, "size", strconv.Itoa(rows), strconv.Itoa(cols))
+		v.now().say(v.ctx, sizeLine(rows, cols))
 	}
+}
+
+func sizeLine(rows, cols int) string {
+	return server.Line("size", strconv.Itoa(rows), strconv.Itoa(cols))
 }
 
 // ignoreEnded drops what the server has against a request. It is about a
