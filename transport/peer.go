@@ -55,7 +55,7 @@ func tcpPeer(c *net.TCPConn) Peer {
 	if !ok1 || !ok2 || !there.Addr().IsLoopback() || !here.Addr().IsLoopback() {
 		return p
 	}
-	if uid, ok := uidOfTCP(there, here); ok {
+	if uid, ok := uidOfTCP(c, there, here); ok {
 		p.UID, p.User, p.Admin = uid, userName(uid), uid == os.Geteuid()
 	}
 	return p

@@ -4,20 +4,52 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/hex"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // established is the state of a connection whose owner the kernel still knows:
 // one that ends is listed as root's.
 const established = "01"
 
-// uidOfTCP is the uid of the process that holds the end at addr of a TCP
-// connection on this machine; peer is the other end of it.
-func uidOfTCP(addr, peer netip.AddrPort) (uid int, ok bool) {
+// uidOfTCP is the uid of the process that holds the other end, at addr, of c,
+// whose own end is at here. Both are on this machine.
+func uidOfTCP(c *net.TCPConn, addr, here netip.AddrPort) (uid int, ok bool) {
+	uid, ok, err := diagUID(addr, here)
+	if err == nil {
+		return uid, ok
+	}
+	// The table grows with all connections of the machine. It is not for who
+	// comes and is gone again to have it read.
+	if !isEstablished(c) {
+		return 0, false
+	}
+	return tableUID(addr, here)
+}
+
+func isEstablished(c *net.TCPConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var info *unix.TCPInfo
+	if raw.Control(func(fd uintptr) {
+		info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	}) != nil || err != nil {
+		return false
+	}
+	return info.State == unix.BPF_TCP_ESTABLISHED
+}
+
+// tableUID looks into the kernel's tables for people, where it answers no
+// questions.
+func tableUID(addr, peer netip.AddrPort) (uid int, ok bool) {
 	files := []string{"/proc/net/tcp", "/proc/net/tcp6"}
 	if addr.Addr().Is6() {
 		files = files[1:]

@@ -6,8 +6,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestOnlyEstablishedConnectionsHaveOwners: the kernel lists a connection that
@@ -82,9 +85,74 @@ func TestAnotherUserOnLoopbackTCPIsNoAdmin(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
+		// Both ways to ask say the same.
+		there, _ := addrPort(c.RemoteAddr())
+		here, _ := addrPort(c.LocalAddr())
+		if uid, ok := tableUID(there, here); !ok || uid != 12345 {
+			t.Errorf("%s: the table has uid %d, %v", host, uid, ok)
+		}
+		switch uid, ok, err := diagUID(there, here); {
+		case err != nil:
+			t.Logf("%s: %v", host, err)
+		case !ok || uid != 12345:
+			t.Errorf("%s: sock_diag has uid %d, %v", host, uid, ok)
+		}
 		p, err := PeerOf(c)
 		if err != nil || p.UID != 12345 || p.User != "12345" || p.Admin {
 			t.Errorf("%s: peer %+v, %v", host, p, err)
+		}
+	}
+}
+
+// TestWhoHasGoneIsNobody: of a connection that ends the kernel says that it is
+// root's, or it says who listens at its place.
+func TestWhoHasGoneIsNobody(t *testing.T) {
+	l, err := Listen(t.Context(), parse(t, "tcp!127.0.0.1!0"), ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for name, end := range map[string]func(*net.TCPConn){
+		"closed": func(c *net.TCPConn) { c.Close() },
+		"reset":  func(c *net.TCPConn) { c.SetLinger(0); c.Close() },
+	} {
+		client, server := meet(t, l, Bound(l, parse(t, "tcp!127.0.0.1!0")))
+		end(client.(*net.TCPConn))
+		server.Read(make([]byte, 1)) // it has heard of the end
+		if p, err := PeerOf(server); err != nil || p.UID != -1 || p.User != "" || p.Admin {
+			t.Errorf("%s: peer %+v, %v", name, p, err)
+		}
+	}
+	// Nobody is connected from here; somebody listens.
+	here, _ := addrPort(l.Addr())
+	if uid, ok, err := diagUID(here, netip.AddrPortFrom(here.Addr(), 1)); ok {
+		t.Errorf("a listener is uid %d, %v", uid, err)
+	}
+}
+
+// The kernel's answers are read like anybody's.
+func TestAnswersOfSockDiagAreChecked(t *testing.T) {
+	a, b := netip.MustParseAddrPort("127.0.0.1:1000"), netip.MustParseAddrPort("127.0.0.1:2000")
+	good := diagRequest(a, b)[:unix.SizeofNlMsghdr]
+	good = append(good, byte(unix.AF_INET), unix.BPF_TCP_ESTABLISHED, 0, 0)
+	good = append(good, diagID(a, b)...)
+	good = append(good, make([]byte, 12)...) // interface and cookie
+	for _, v := range []uint32{1, 2, 3, 1001, 5} {
+		good = binary.NativeEndian.AppendUint32(good, v)
+	}
+	if uid, ok, err := diagAnswer(good, a, b); uid != 1001 || !ok || err != nil {
+		t.Fatalf("%d, %v, %v", uid, ok, err)
+	}
+	for n := range good {
+		if _, ok, err := diagAnswer(good[:n], a, b); ok || err == nil {
+			t.Errorf("%d bytes of it: %v, %v", n, ok, err)
+		}
+	}
+	for what, at := range map[string]int{"state": 17, "port": 20, "address": 24} {
+		bad := slices.Clone(good)
+		bad[at] ^= 6
+		if uid, ok, _ := diagAnswer(bad, a, b); ok {
+			t.Errorf("another %s: uid %d", what, uid)
 		}
 	}
 }

@@ -2,7 +2,10 @@
 
 package transport
 
-import "net/netip"
+import (
+	"net"
+	"net/netip"
+)
 
 // uidOfTCP knows nothing: no other system tells an unprivileged process.
-func uidOfTCP(addr, peer netip.AddrPort) (uid int, ok bool) { return 0, false }
+func uidOfTCP(c *net.TCPConn, addr, here netip.AddrPort) (uid int, ok bool) { return 0, false }
