@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -245,4 +246,55 @@ func TestWaysToLoseAConnection(t *testing.T) {
 			p.term.Exits(0)
 		})
 	}
+}
+
+// TestSilenceIsFoundByEveryCommand: those that go on by themselves do, and the
+// others say how far they have come.
+func TestSilenceIsFoundByEveryCommand(t *testing.T) {
+	w := newWorld(t)
+	w.env = append(w.env, alive)
+	w.serve("-s", "default")
+	p := w.proxy("default")
+	addr := "tcp://" + p.Addr().String()
+	pipe := func() (io.Reader, *io.PipeWriter) {
+		r, pw := io.Pipe()
+		t.Cleanup(func() { pw.Close() })
+		return r, pw
+	}
+	say := func(to io.Writer, line string) {
+		t.Helper()
+		if _, err := io.WriteString(to, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in, job := pipe()
+	tee := w.background(in, "-s", addr, "tee", "--wait", "build")
+	say(job, "one")
+	tee.line("one")
+	watch, read := w.background(nil, "-s", addr, "watch", "build"), w.background(nil, "-s", addr, "read", "build")
+	watch.line("one")
+	read.line("one")
+	in, typist := pipe()
+	write := w.background(in, "-s", addr, "write", "other")
+	say(typist, "12345")
+	w.hubInput("", "write", "other") // perhaps before it
+	w.reader("other").line("12345")
+
+	p.Silence(proxy.Blackhole)
+	read.exits(125)
+	if said := read.said.String(); !strings.Contains(said, "lost at byte 4 of hub build: the server has said nothing for ") ||
+		!strings.Contains(said, "hub: hint: hub read build@4 goes on there") {
+		t.Errorf("read said: %s", said)
+	}
+	typist.Close() // for exec's sake, which waits for it
+	write.exits(125)
+	if said := write.said.String(); !strings.Contains(said, "hub other has taken the first 6 bytes of the input: the server has said nothing for ") {
+		t.Errorf("write said: %s", said)
+	}
+	say(job, "two")
+	tee.line("two")
+	watch.line("two")
+	job.Close()
+	tee.exits(0)
+	watch.exits(0)
 }
