@@ -104,7 +104,7 @@ func (s *session) trouble(err error) error {
 	if err == nil {
 		return nil
 	}
-	if lost(err) && s.away == nil {
+	if lost(err) && s.away == nil && s.srv.Err() != nil {
 		return err // the loop sees to it
 	}
 	text := "hub: " + err.Error() + "\n"

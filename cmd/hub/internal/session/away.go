@@ -95,7 +95,10 @@ func (s *session) try(ctx context.Context, v *view, was *link) (f found) {
 		rows, cols = s.cfg.Terminal.size()
 	}
 	l, err := v.openLink(ctx, srv, rows, cols, nil)
-	if err == nil && !l.same(was) {
+	switch {
+	case errors.Is(err, client.ErrNotExist):
+		err = fmt.Errorf("%w: %w", errOther, err)
+	case err == nil && !l.same(was):
 		err = fmt.Errorf("shell %s: %w", v.name, errOther)
 	}
 	if err != nil {
@@ -109,9 +112,7 @@ func (s *session) try(ctx context.Context, v *view, was *link) (f found) {
 // machine that does not run is gone, and its shells with it; any other may be
 // behind a network that is not there.
 func final(a transport.Addr, err error) bool {
-	switch {
-	case errors.Is(err, errOther), errors.Is(err, client.ErrNotExist), errors.Is(err, client.ErrPermission),
-		errors.Is(err, transport.ErrRefused):
+	if errors.Is(err, errOther) || errors.Is(err, client.ErrPermission) || errors.Is(err, transport.ErrRefused) {
 		return true
 	}
 	return a.Local() && errors.Is(err, transport.ErrNotRunning)
@@ -123,7 +124,7 @@ func (s *session) comeBack(f found) error {
 	a.end()
 	s.away = nil
 	switch {
-	case errors.Is(f.err, errOther), errors.Is(f.err, client.ErrNotExist):
+	case errors.Is(f.err, errOther):
 		return s.lostFor(fmt.Sprintf("server %s is back without the shell %s that was here", s.srv.Addr, v.name), f.err)
 	case f.err != nil && s.srv.Addr.Local():
 		return s.lost(a.why)

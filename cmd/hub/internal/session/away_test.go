@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,7 @@ type lent struct {
 	out *client.File
 	ctl *client.File
 	got *shown // what was typed
+	ask *shown // words for the host: sizes
 }
 
 // lend makes a shell called s.
@@ -45,19 +47,21 @@ func lend(t *testing.T, s *servertest.Server) *lent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lent{t: t, out: out, ctl: ctl, got: newShown()}
-	go func() { // ends with the connection
+	l := &lent{t: t, out: out, ctl: ctl, got: newShown(), ask: newShown()}
+	take := func(f *client.File, to *shown) { // ends with the connection
 		buf := make([]byte, 8<<10)
 		for {
-			n, err := in.ReadContext(ctx, buf)
+			n, err := f.ReadContext(ctx, buf)
 			if n > 0 {
-				l.got.Write(buf[:n])
+				to.Write(buf[:n])
 			}
 			if err != nil {
 				return
 			}
 		}
-	}()
+	}
+	go take(in, l.got)
+	go take(ctl, l.ask)
 	return l
 }
 
@@ -110,16 +114,6 @@ func TestEveryByteOnceOverAThousandCuts(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	random := func(n int) []byte {
-		p := make([]byte, n)
-		for i := range p {
-			p[i] = 'a' + byte(rnd.IntN(26))
-			if rnd.IntN(40) == 0 {
-				p[i] = '\n'
-			}
-		}
-		return p
-	}
 	const rounds = 1000
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.New(t)
@@ -132,51 +126,61 @@ func TestEveryByteOnceOverAThousandCuts(t *testing.T) {
 			}
 			cuts = append(cuts, cut)
 		}
-		if err := s.Server().Ctl(t.Context(), "size", "s1", "8M"); err != nil {
-			t.Fatal(err)
-		}
-		var tries int
+		var tries atomic.Int64
 		p := attached(t, s, false, func(cfg *Config) {
 			cfg.History = -1
 			again := cfg.Again
 			cfg.Again = func(ctx context.Context) (*server.Server, error) {
-				tries++
+				tries.Add(1)
 				return again(ctx)
 			}
 		})
 		s.Cut(cuts...)
 		s.HangUpLast()
-		typed, written := random(2<<20), random(3<<20)
+		// Both ways flow for all of the time, and not far ahead of who takes it.
 		var work sync.WaitGroup
-		pieces := func(all []byte, most int, put func(p []byte)) {
-			sizes := rand.New(rand.NewPCG(seed, uint64(most)))
-			work.Go(func() { // ends when all is put
-				for len(all) > 0 {
-					n := min(len(all), 1+sizes.IntN(1+sizes.IntN(most)))
-					put(all[:n])
-					all = all[n:]
+		flow := func(all *bytes.Buffer, most int, put func(string), taken *shown) {
+			rnd := rand.New(rand.NewPCG(seed, uint64(most)))
+			work.Go(func() { // ends when the cuts are over
+				for tries.Load() < rounds+1 {
+					piece := make([]byte, 1+rnd.IntN(1+rnd.IntN(most)))
+					for i := range piece {
+						piece[i] = 'a' + byte(rnd.IntN(26))
+					}
+					piece[len(piece)-1] = '\n'
+					all.Write(piece)
+					put(string(piece))
+					taken.reaches(all.Len() - most)
 				}
 			})
 		}
-		pieces(typed, 5000, func(q []byte) { p.types(string(q)) })
-		pieces(written, 9000, func(q []byte) { l.writes(string(q)) })
+		var typed, written bytes.Buffer
+		flow(&typed, 3000, p.types, l.got)
+		flow(&written, 9000, l.writes, p.out)
 		work.Wait()
-		for range 10_000 {
-			if l.got.size() >= len(typed) && p.out.size() >= len(written) {
-				break
-			}
-			time.Sleep(time.Second)
-		}
-		same(t, "typed", []byte(l.got.String()), typed)
-		same(t, "shown", []byte(p.out.String()), written)
-		if tries < rounds {
-			t.Errorf("the connection was lost %d times; the test wants %d", tries, rounds)
-		}
+		l.got.reaches(typed.Len())
+		p.out.reaches(written.Len())
+		synctest.Wait()
+		same(t, "typed", []byte(l.got.String()), typed.Bytes())
+		same(t, "shown", []byte(p.out.String()), written.Bytes())
 		l.exits(3)
 		if end := p.leaves(); end.ExitCode() != 3 {
 			t.Errorf("%+v", end)
 		}
 	})
+}
+
+// reaches waits until so many bytes have been seen.
+func (s *shown) reaches(n int) {
+	for {
+		s.mu.Lock()
+		size, changed := s.all.Len(), s.changed
+		s.mu.Unlock()
+		if size >= n {
+			return
+		}
+		<-changed
+	}
 }
 
 func (s *shown) size() int {
@@ -231,6 +235,7 @@ func TestLostConnectionIsSaidOnTheLastRow(t *testing.T) {
 			t.Errorf("shown: %q", got)
 		}
 		l.got.expect(t, "typed")
+		l.ask.expect(t, "size 29 100\nsize 30 100\n") // programs draw their screen again
 		if sh, err := s.Server().Shell(t.Context(), "s"); err != nil || sh.Rows != 30 || sh.Cols != 100 || sh.Clients != 1 {
 			t.Errorf("%+v, %v", sh, err)
 		}
