@@ -27,7 +27,7 @@ type there struct {
 func (w *world) there(programs bool) *there {
 	w.tb.Helper()
 	h := &there{w: w, dir: filepath.Join(w.dir, "there")}
-	h.home, h.bin = filepath.Join(h.dir, "home"), filepath.Join(h.dir, "bin")
+	h.home, h.bin = filepath.Join(h.dir, "a home"), filepath.Join(h.dir, "bin")
 	for _, dir := range []string{h.dir, h.home, h.bin} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			w.tb.Fatal(err)
@@ -69,7 +69,7 @@ func (h *there) wrapper() string {
 	script(h.w.tb, path, `echo "$@" >>`+h.dir+`/calls
 while [ "$1" != -- ]; do shift; done
 [ "$2" = there ] || { echo "ssh: Could not resolve hostname $2: Name or service not known" >&2; exit 255; }
-cd `+h.home+` && exec env -i`+env.String()+` /bin/sh -c "exec $3"`)
+cd '`+h.home+`' && exec env -i`+env.String()+` /bin/sh -c "exec $3"`)
 	return path
 }
 

@@ -92,6 +92,8 @@ func TestParseSaysWhatWasExpected(t *testing.T) {
 		"tcp!localhost!70000":            "bad port",
 		"tcp:localhost:5640":             "expected tcp!HOST!PORT",
 		"tcp://localhost":                "expected tcp://HOST:PORT",
+		"tcp://a!b:5640":                 "bad host",
+		"tcp://localhost:56!40":          "bad port",
 		"tcp://localhost:5640/io":        "bad port",
 		"tls://localhost":                "expected tls://HOST:PORT",
 		"tls://localhost:1#":             "43 characters",

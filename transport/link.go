@@ -42,7 +42,7 @@ func ParseLink(s string) (Link, error) {
 	}
 	where, path, _ := strings.Cut(rest, "/")
 	host, port, err := net.SplitHostPort(where)
-	if err != nil || host == "" || host == "*" || !goodPort(port) || strings.ContainsFunc(where, unicode.IsControl) {
+	if err != nil || host == "" || host == "*" || !goodHost(host) || !goodPort(port) {
 		return bad("no HOST:PORT")
 	}
 	l := Link{Addr: Addr{Network: "tls", Address: net.JoinHostPort(host, port)}}

@@ -113,15 +113,28 @@ func parseTCP(s, network, rest string) (Addr, error) {
 	if host == "*" {
 		host = ""
 	}
+	if !goodHost(host) {
+		return Addr{}, fmt.Errorf("address %q: bad host %q", s, host)
+	}
 	if !goodPort(port) {
 		return Addr{}, fmt.Errorf("address %q: bad port %q: expected a number up to 65535 or a service's name", s, port)
 	}
 	return Addr{Network: network, Address: net.JoinHostPort(host, port)}, nil
 }
 
+// goodPort reports whether port is a number, or could be the name of a service.
 func goodPort(port string) bool {
 	n, err := strconv.Atoi(port)
-	return port != "" && !strings.ContainsAny(port, "/ ") && (err != nil || n >= 0 && n <= 65535)
+	return port != "" && (err != nil || n >= 0 && n <= 65535) && !strings.ContainsFunc(port, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._+*", r)
+	})
+}
+
+// goodHost reports whether host, which may be empty, can be written in every
+// form of an address.
+func goodHost(host string) bool {
+	return utf8.ValidString(host) && !strings.ContainsAny(host, "!/#@[]") &&
+		!strings.ContainsFunc(host, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
 
 // parseTLS takes what parseTCP does, and the fingerprint of the server's key

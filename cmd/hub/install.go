@@ -122,7 +122,7 @@ func platform(uname string) string {
 // the old one or the new one.
 const copyScript = `set -e; umask 022
 d=$HOME/.local/bin; mkdir -p "$d"
-t=$(mktemp "$d/.hub.XXXXXX"); trap "rm -f $t" EXIT
+t=$(mktemp "$d/.hub.XXXXXX"); clean() { rm -f "$t"; }; trap clean EXIT
 cat >"$t"
 if [ $(wc -c <"$t") -ne "$1" ]; then echo "hub: the copy is not whole" >&2; exit 1; fi
 chmod 755 "$t"
