@@ -137,7 +137,7 @@ func Handshake(ctx context.Context, c net.Conn) error {
 		if soon.Err() != nil && ctx.Err() == nil {
 			return fmt.Errorf("tls handshake not done after %v: %w", handshakeTime, err)
 		}
-		return fmt.Errorf("tls: %w", err)
+		return fmt.Errorf("handshake: %w", err)
 	}
 	return nil
 }
