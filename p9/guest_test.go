@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hubfs/internal/lobby"
 	"hubfs/internal/wire"
 	"hubfs/tree"
 )
@@ -236,6 +237,51 @@ func TestCrowdOfStrangers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCrowdOfSlowOnes: ten thousand connections that each send a byte a minute are
+// gone when the time for a login is over, though each has said something. Nobody is
+// told of them.
+func TestCrowdOfSlowOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{Root: newMem().root, Login: everybody, Limits: Limits{Lobby: lobby.Limits{All: 20_000}}}
+		told := 0
+		s.Changed = func(ConnInfo, bool) { told++ }
+		frame := encode(t, version(8192))
+		var crowd []*quiet
+		for i := range 10_000 {
+			q := connect(s, stranger(fmt.Sprintf("10.0.%d.%d:1", i/250, i%250)))
+			crowd = append(crowd, q)
+			go func() { // until the server hangs up
+				for i := range frame {
+					if _, err := q.conn.Write(frame[i : i+1]); err != nil {
+						return
+					}
+					time.Sleep(time.Minute) // of the bubble
+				}
+			}()
+		}
+		synctest.Wait()
+		if n := len(s.Conns()); n != 10_000 {
+			t.Errorf("%d connections are there", n)
+		}
+		friend := dial(t, s, stranger("198.51.100.7:9")).letIn("ann")
+		friend.must(wire.Msg{Type: wire.Tstat, Tag: 1})
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if n := len(s.Conns()); n != 1 {
+			t.Errorf("%d connections are there when their time is over", n)
+		}
+		friend.must(wire.Msg{Type: wire.Tstat, Tag: 1})
+		friend.hangUp()
+		if told != 2 { // that the friend came and went
+			t.Errorf("told of connections %d times", told)
+		}
+		time.Sleep(time.Minute) // for those who are about to write
+		for _, q := range crowd {
+			<-q.done
+		}
+	})
 }
 
 // testCost is what is held for a connection that has ended: the test has two ends
