@@ -391,6 +391,62 @@ func TestRequestsWaitForTheLine(t *testing.T) {
 	})
 }
 
+// TestOldRequestsDoNotFollowTversion: of two requests that wait for the line when
+// a Tversion comes none goes out behind its answer, where it would be taken for one
+// of the new session.
+func TestOldRequestsDoNotFollowTversion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMem()
+		rwcs := make(chan io.ReadWriteCloser, 1)
+		s := &Server{Root: m.root, Back: func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+			rwcs <- rwc
+			<-ctx.Done()
+		}}
+		near, far := net.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- s.ServeConn(t.Context(), far, Peer{}) }() // until the hang-up
+		v := wire.Msg{Type: wire.Tversion, Tag: wire.NoTag, Msize: wire.MaxMsize, Version: wire.VersionBoth}
+		for _, m := range []wire.Msg{v, {Type: wire.Tattach, Afid: wire.NoFid, Uname: "glenda"}} {
+			near.Write(encode(t, m))
+			if r, err := readMsg(near); err != nil || r.Type != m.Type+1 {
+				t.Fatalf("%v: %v", &r, err)
+			}
+		}
+		rwc := <-rwcs
+		wrote := make(chan error, 1)
+		go func() { // until the Tversion
+			one := encode(t, twrite(1, 1, strings.Repeat("x", 100_000)))
+			for {
+				if _, err := rwc.Write(one); err != nil {
+					wrote <- err
+					return
+				}
+			}
+		}()
+		synctest.Wait() // it waits for room
+		near.Write(encode(t, v))
+		synctest.Wait()
+		for {
+			r, err := readMsg(near)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Type == wire.Rversion {
+				break
+			}
+		}
+		if err := <-wrote; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a write of the old session: %v", err)
+		}
+		go near.Write(encode(t, wire.Msg{Type: wire.Tstat, Tag: 7})) // until it is read
+		if r, err := readMsg(near); err != nil || r.Type != wire.Rerror || r.Tag != 7 {
+			t.Errorf("behind the Rversion came %v, %v", &r, err)
+		}
+		near.Close()
+		<-done
+	})
+}
+
 // TestServeReturns: nobody answers any more. That ends the connection if
 // somebody waits for an answer, and else disturbs nobody.
 func TestServeReturns(t *testing.T) {
