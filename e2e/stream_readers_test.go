@@ -134,6 +134,12 @@ func openStream(ctx context.Context, kind, where string, i int) (source, error) 
 			return nil, err
 		}
 		return openHub(ctx, conn, "/stream")
+	case "kept-tls":
+		conn, err := dialTLS(ctx, where)
+		if err != nil {
+			return nil, err
+		}
+		return openKept(ctx, conn, "/stream@")
 	case "nats":
 		return openNats(where, i)
 	}
@@ -154,6 +160,33 @@ func openHub(ctx context.Context, conn net.Conn, path string) (source, error) {
 	var rest []byte
 	return func(max int) (p []byte, err error) {
 		if len(rest) == 0 {
+			if rest, err = in.Next(ctx); err != nil {
+				return nil, err
+			}
+		}
+		p = rest[:min(len(rest), max)]
+		rest = rest[len(p):]
+		return p, nil
+	}, nil
+}
+
+// openKept opens a hub that is read from its beginning when its end has come.
+func openKept(ctx context.Context, conn net.Conn, path string) (source, error) {
+	c, err := client.New(ctx, conn, streamOptions)
+	if err != nil {
+		return nil, err
+	}
+	f, err := c.Open(ctx, path, client.OREAD)
+	if err != nil {
+		return nil, err
+	}
+	in := f.Onward(0, client.Window{Reads: 4, Bytes: blockSize, MostReads: 16, MostOne: 4 * blockSize})
+	var rest []byte
+	return func(max int) (p []byte, err error) {
+		if len(rest) == 0 {
+			if in.Offset() == keptBytes {
+				in.SeekTo(0)
+			}
 			if rest, err = in.Next(ctx); err != nil {
 				return nil, err
 			}

@@ -23,14 +23,11 @@ type writer struct {
 	pool *pool    // of buffers in which small segments are put together
 }
 
-const (
-	// record is what TLS encrypts and writes at once. A Write of a multiple
-	// leaves none of them half empty.
-	record = 16 << 10
-	// flatBytes is up to how many bytes are put together for one Write, where
-	// the connection takes no segments. A peer that reads nothing holds as much.
-	flatBytes = 2 * record
-)
+// record is what TLS encrypts and writes at once: a Write of a multiple leaves
+// none of them half empty. Segments that are shorter are put together for one
+// Write, where the connection takes no segments, and a peer that reads nothing
+// holds as much.
+const record = 16 << 10
 
 func newWriter(rwc io.ReadWriteCloser, fd *fdio.File, stall time.Duration, p *pool) *writer {
 	w := &writer{rwc: rwc, fd: fd, stall: stall, pool: p}
@@ -95,11 +92,11 @@ func (w *writer) writeFlat() error {
 		_, err := w.rwc.Write(w.rest[0])
 		return err
 	}
-	buf := w.pool.get(flatBytes)
+	buf := w.pool.get(record)
 	defer buf.Free()
 	for len(w.rest) > 0 {
 		n := 0
-		for len(w.rest) > 0 && n < flatBytes {
+		for len(w.rest) > 0 && n < record {
 			m := copy(buf.data[n:], w.rest[0])
 			n += m
 			w.rest = advance(w.rest, m)
@@ -107,7 +104,7 @@ func (w *writer) writeFlat() error {
 		if _, err := w.rwc.Write(buf.data[:n]); err != nil {
 			return err
 		}
-		if len(w.rest) > 0 && len(w.rest[0]) >= flatBytes {
+		if len(w.rest) > 0 && len(w.rest[0]) >= record {
 			whole := w.rest[0][:len(w.rest[0])/record*record]
 			if _, err := w.rwc.Write(whole); err != nil {
 				return err

@@ -89,7 +89,7 @@ func TestLongBatchFillsRecords(t *testing.T) {
 				t.Errorf("write %d of %d has %d bytes", i, len(r.writes), len(p))
 			}
 		}
-		if len(want) <= flatBytes && len(r.writes) != 1 {
+		if len(want) <= record && len(r.writes) != 1 {
 			t.Errorf("%d bytes were written in %d pieces", len(want), len(r.writes))
 		}
 	}
