@@ -38,7 +38,7 @@ type OnwardReader struct {
 	here  int     // how many in a row we had not to wait for
 	reads []*call // waiting at the server or answered, the oldest first
 	spent *call   // whose buffer Next has given out; nil: nobody's
-	err   error   // ends it, but for SeekTo
+	err   error   // ends it, but for Resume and SeekTo
 }
 
 // onward is the offset of a read that goes on where the last has ended.
@@ -59,8 +59,8 @@ func (r *OnwardReader) Offset() int64 { return r.off }
 
 // Next returns what the next read has brought, and waits for it. The bytes are
 // good until the OnwardReader is used again. io.EOF is a read without bytes, as
-// at an eof mark of a hub: more may follow. Any other error stays until SeekTo,
-// but for that of ctx, after which the reads under way stay so.
+// at an eof mark of a hub: more may follow. Any other error stays until Resume or
+// SeekTo, but for that of ctx, after which the reads under way stay so.
 func (r *OnwardReader) Next(ctx context.Context) ([]byte, error) {
 	if r.spent != nil {
 		r.f.c.freeCall(r.spent)
@@ -107,23 +107,23 @@ func (r *OnwardReader) Next(ctx context.Context) ([]byte, error) {
 // answered reports whether the call has ended.
 func (cl *call) answered() bool { return cl.joined || len(cl.done) > 0 }
 
-// widen asks for more ahead: larger reads, and when they are as large as can be
-// more of them.
+// widen asks for more ahead: for more reads, and when there are as many as can
+// be for larger ones. Small ones let us see sooner that the taker is slow.
 func (r *OnwardReader) widen() {
-	if r.unit < r.base.MostOne {
-		r.unit = min(4*r.unit, r.base.MostOne)
+	if r.depth < r.base.MostReads {
+		r.depth = min(2*r.depth, r.base.MostReads)
 		return
 	}
-	r.depth = min(2*r.depth, r.base.MostReads)
+	r.unit = min(4*r.unit, r.base.MostOne)
 }
 
 // narrow asks for less ahead.
 func (r *OnwardReader) narrow() {
-	if r.depth > r.base.Reads {
-		r.depth = max(r.depth/2, r.base.Reads)
+	if r.unit > r.base.Bytes {
+		r.unit = max(r.unit/4, r.base.Bytes)
 		return
 	}
-	r.unit = max(r.unit/2, r.base.Bytes)
+	r.depth = max(r.depth/2, r.base.Reads)
 }
 
 // ask sends as many reads as are missing.
@@ -142,6 +142,16 @@ func (r *OnwardReader) ask() {
 		r.reads = append(r.reads, cl)
 	}
 	r.f.c.send(context.Background(), r.reads[old:]...)
+}
+
+// Resume goes on at off after an error that has named it, as a hub does whose
+// bytes before off are not retained any more: the reads under way go on there.
+// Who had to wait for such an error has asked for too little ahead.
+func (r *OnwardReader) Resume(off int64) {
+	r.off, r.err = off, nil
+	if r.here == 0 {
+		r.widen()
+	}
 }
 
 // SeekTo goes on at off, after an error or not. Reads that wait are given up.

@@ -49,12 +49,11 @@ func TestOnwardReadsSayTheirPlace(t *testing.T) {
 		if g := <-got; g.data != "defg" || r.Offset() != 1007 {
 			t.Errorf("%v, next is %d", g, r.Offset())
 		}
-		// An error stays until somebody says where to go on.
+		// An error stays until somebody says where to go on; if it has said so
+		// itself, what is under way comes from there.
 		got = next()
 		reads = append(reads, s.want(wire.Tread))
-		for _, m := range reads[3:] {
-			s.error(m, "discarded: io starts at 5000")
-		}
+		s.error(reads[3], "discarded: io starts at 5000")
 		for range 2 {
 			if g := <-got; g.err == nil || !strings.Contains(g.err.Error(), "starts at 5000") {
 				t.Errorf("%v", g)
@@ -62,12 +61,26 @@ func TestOnwardReadsSayTheirPlace(t *testing.T) {
 			got = next()
 		}
 		<-got
-		r.SeekTo(5000)
+		r.Resume(5000)
+		got = next()
+		reads = append(reads, s.want(wire.Tread))
+		s.data(reads[4], "x")
+		if g := <-got; g.data != "x" || r.Offset() != 5001 {
+			t.Errorf("%v, next is %d", g, r.Offset())
+		}
+		flushed := async(func() bool {
+			for range 2 {
+				s.reply(s.want(wire.Tflush), wire.Msg{})
+			}
+			return true
+		})
+		r.SeekTo(7000)
+		<-flushed
 		got = next()
 		for range 3 {
 			reads = append(reads, s.want(wire.Tread))
 		}
-		if off := reads[len(reads)-3].Offset; off != 5000 {
+		if off := reads[len(reads)-3].Offset; off != 7000 {
 			t.Errorf("it goes on at %d", off)
 		}
 		s.data(reads[len(reads)-3], "x")

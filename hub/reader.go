@@ -24,7 +24,9 @@ const (
 
 // Onward as the offset of a read of an Addressed reader is behind the bytes that
 // it was given last, so that several reads may wait whose places the asker does
-// not know yet. The first read says where. (The largest offset that package tree
+// not know yet. The first read says where. After a *DiscardedError it is where
+// that says, so that a reader who is overtaken has what comes next on its way
+// already: to ask for it anew it could be too late for ever. (The largest offset that package tree
 // has: no stream reaches it.)
 const Onward int64 = 1 << 62
 
@@ -301,6 +303,7 @@ func (r *Reader) takeLocked(dst []Piece, at int64, max int) ([]Piece, outcome, e
 		h.moveLocked(r, h.first)
 	case at == cursor:
 	case at < h.first:
+		r.after = h.first
 		return dst, 0, &DiscardedError{First: h.first}
 	default:
 		h.moveLocked(r, at)
@@ -352,6 +355,7 @@ func (r *Reader) readFrozenLocked(dst []Piece, off int64, max int, wake func()) 
 	case off < 0:
 		return dst, false, ErrOffset
 	case r.addressed && off < h.first:
+		r.after = h.first
 		return dst, false, &DiscardedError{First: h.first}
 	case !r.addressed:
 		at = h.first + min(off, h.next-h.first)

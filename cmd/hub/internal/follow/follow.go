@@ -194,7 +194,7 @@ func (s *Stream) Copy(ctx context.Context, off int64, take func(Block) error) er
 				s.Skipped(first - r.Offset())
 			}
 			s.Asked = true
-			r.SeekTo(first)
+			r.Resume(first)
 			continue
 		}
 		if errors.Is(err, io.EOF) {

@@ -314,7 +314,7 @@ func (v *view) copyFrom(l *link, i int, off int64, w io.Writer) (int64, error) {
 			}
 		case gone:
 			v.s.screen.say(fmt.Sprintf("hub: skipped %d bytes\n", first-off))
-			r.SeekTo(first)
+			r.Resume(first)
 			off = first
 		default:
 			return off, err
