@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"hubfs/access"
 	"hubfs/hub"
 	"hubfs/shellctl"
 	"hubfs/tree"
@@ -119,12 +120,18 @@ func TestEveryWordIsInTheManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(t, Config{})
+	listen := func(string) error { return nil }
+	store, err := access.Open("", access.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, Config{Listen: listen, Unlisten: listen, Access: store})
 	s.ctl("shell a")
 	ctl := s.open("ctl", tree.OpenRDWR).h.(*ctlHandle)
 	attached := s.open("shell/a/ctl", tree.OpenRDWR).h.(*shellCtlHandle)
 	stats := s.open("stats", tree.OpenRDWR).h.(*statsHandle)
-	words := slices.Concat(ctlWords(ctl), hostWords(ctl, nil), attached.words(), stats.words())
+	grants := s.open("access", tree.OpenRDWR).h.(*accessHandle)
+	words := slices.Concat(ctlWords(ctl), hostWords(ctl, nil), attached.words(), stats.words(), grants.words(), s.FS.listenWords(ctl.c))
 	if len(words) < 20 {
 		t.Errorf("only %d words", len(words))
 	}
