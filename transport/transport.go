@@ -59,10 +59,7 @@
 // has two seconds. Inherited sockets and descriptors stay open.
 package transport
 
-import (
-	"errors"
-	"io"
-)
+import "errors"
 
 var (
 	// ErrNotRunning is wrapped by Dial's error when nobody listens at an
@@ -109,23 +106,4 @@ func Hint(err error) string {
 		return e.hint
 	}
 	return ""
-}
-
-// Stdio makes a connection of a reader and a writer, as a server does with
-// its standard input and output. Close closes both.
-func Stdio(r io.ReadCloser, w io.WriteCloser) io.ReadWriteCloser {
-	return &stdio{r, w}
-}
-
-type stdio struct {
-	io.ReadCloser
-	w io.WriteCloser
-}
-
-func (s *stdio) Write(p []byte) (int, error) { return s.w.Write(p) }
-
-// Close closes the writer first: the peer sees the end of the stream even if
-// closing a reader that is blocked in a read takes its time.
-func (s *stdio) Close() error {
-	return errors.Join(s.w.Close(), s.ReadCloser.Close())
 }

@@ -411,25 +411,3 @@ func TestTrusted(t *testing.T) {
 		}
 	}
 }
-
-func TestStdioIsOneConnection(t *testing.T) {
-	r, in := io.Pipe()
-	out, w := io.Pipe()
-	c := Stdio(r, w)
-	go io.WriteString(in, "ping") // ends when the test has read it
-	buf := make([]byte, 4)
-	if _, err := io.ReadFull(c, buf); err != nil || string(buf) != "ping" {
-		t.Fatalf("%q, %v", buf, err)
-	}
-	go io.WriteString(c, "pong") // likewise
-	if _, err := io.ReadFull(out, buf); err != nil || string(buf) != "pong" {
-		t.Fatalf("%q, %v", buf, err)
-	}
-	c.Close()
-	if _, err := out.Read(buf); err != io.EOF {
-		t.Errorf("after Close the peer reads %v", err)
-	}
-	if _, err := in.Write(buf); err != io.ErrClosedPipe {
-		t.Errorf("after Close the peer writes %v", err)
-	}
-}

@@ -205,6 +205,15 @@ func TestIdleServerEnds(t *testing.T) {
 	r.ends()
 }
 
+// twoPipes are standard input and output as a connection.
+type twoPipes struct {
+	io.ReadCloser
+	w io.WriteCloser
+}
+
+func (p twoPipes) Write(b []byte) (int, error) { return p.w.Write(b) }
+func (p twoPipes) Close() error                { return errors.Join(p.w.Close(), p.ReadCloser.Close()) }
+
 func TestRelayGivesBothWaysAndEndsWithEither(t *testing.T) {
 	inPrivate(t)
 	r := start(t, Config{Addr: address(t, "relay")})
@@ -220,7 +229,7 @@ func TestRelayGivesBothWaysAndEndsWithEither(t *testing.T) {
 			ended <- Relay(toRelay, fromRelay, nc, 0)
 			fromRelay.Close()
 		}()
-		c, err := client.New(t.Context(), transport.Stdio(toUs, fromUs), client.Options{Uname: "u"})
+		c, err := client.New(t.Context(), twoPipes{toUs, fromUs}, client.Options{Uname: "u"})
 		if err != nil {
 			t.Fatal(err)
 		}
