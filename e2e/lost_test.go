@@ -6,7 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"slices"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -196,7 +196,6 @@ func TestWaysToLoseAConnection(t *testing.T) {
 	w := newWorld(t)
 	w.shell("work")
 	type place struct {
-		t *testing.T
 		*proxy.Proxy
 		term *dialogue.Terminal
 	}
@@ -223,19 +222,10 @@ func TestWaysToLoseAConnection(t *testing.T) {
 			p.Close()
 			p.Proxy = w.proxyAt(at)
 		},
-		"another address of the name": func(p *place) {
-			if at, _ := net.LookupHost("localhost"); !slices.Contains(at, "::1") {
-				p.t.Skip("localhost has but one address here: ", at)
-			}
-			_, port, _ := net.SplitHostPort(p.Addr().String())
-			p.Close()
-			p.Proxy = w.proxyAt("[::1]:" + port)
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &place{t: t, Proxy: w.proxy("default")}
-			_, port, _ := net.SplitHostPort(p.Addr().String())
-			p.term = w.remote(t, "tcp://localhost:"+port, "attach", "--history", "0", "work")
+			p := &place{Proxy: w.proxy("default")}
+			p.term = w.remote(t, "tcp://"+p.Addr().String(), "attach", "--history", "0", "work")
 			p.term.Type("n=0\r")
 			answers(p.term, "before", 1001)
 			lose(p)
@@ -246,6 +236,38 @@ func TestWaysToLoseAConnection(t *testing.T) {
 			p.term.Exits(0)
 		})
 	}
+}
+
+// TestAGuestComesBackFromAnotherAddress: what a guest may do goes by its key, and
+// not by where it is.
+func TestAGuestComesBackFromAnotherAddress(t *testing.T) {
+	moved := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 5)}
+	l, err := net.ListenTCP("tcp", moved)
+	if err != nil {
+		t.Skipf("the loopback has but one address here: %v", err)
+	}
+	l.Close()
+	w := newWorld(t)
+	w.serve("-s", "default", "-a", "tls://127.0.0.1:0")
+	w.want("new", "work", "--", "sh", "-i")
+	server := regexp.MustCompile(`hub://([^/]+)/`).FindStringSubmatch(w.invited("work"))[1]
+	p, err := proxy.Listen("tcp", "127.0.0.1:0", "tcp", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	g := w.guest("ann")
+	g.env = append(g.env, alive)
+	term := g.terminal("attach", w.invited("--host", p.Addr().String(), "work"))
+	answers(term, "before", 1001)
+	p.From(moved)
+	p.Silence(proxy.Blackhole)
+	answers(term, "after", 1002)
+	if who := w.want("read", "shell/work/clients"); !strings.Contains(who, "guest:ann 127.0.0.5:") {
+		t.Errorf("attached:\n%s", who)
+	}
+	term.Type(detach)
+	term.Exits(0)
 }
 
 // TestSilenceIsFoundByEveryCommand: those that go on by themselves do, and the

@@ -41,11 +41,12 @@ const window = 4 << 20
 
 // A Proxy carries connections between its own address and a server's.
 type Proxy struct {
-	l    net.Listener
-	dial func() (net.Conn, error)
-	work sync.WaitGroup // all goroutines
+	l           net.Listener
+	network, to string         // the server
+	work        sync.WaitGroup // all goroutines
 
 	mu     sync.Mutex
+	from   net.Addr            // guarded by mu; where connections to the server come from; nil: the system's choice
 	delay  time.Duration       // guarded by mu
 	plan   func(nth int) Fault // guarded by mu; nil: no faults
 	count  int                 // guarded by mu; connections that have come
@@ -62,12 +63,29 @@ func Listen(network, address, toNetwork, to string) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{
-		l:     l,
-		dial:  func() (net.Conn, error) { return net.Dial(toNetwork, to) },
-		links: make(map[*link]struct{}),
+		l:       l,
+		network: toNetwork,
+		to:      to,
+		links:   make(map[*link]struct{}),
 	}
 	p.work.Go(p.accept) // ends with the listener
 	return p, nil
+}
+
+// From has the connections to come reach the server from another address of
+// this machine, as those of a client that has moved.
+func (p *Proxy) From(a net.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.from = a
+}
+
+// dial connects to the server.
+func (p *Proxy) dial() (net.Conn, error) {
+	p.mu.Lock()
+	d := net.Dialer{LocalAddr: p.from}
+	p.mu.Unlock()
+	return d.Dial(p.network, p.to)
 }
 
 // Addr is where the proxy listens.
