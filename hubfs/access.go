@@ -24,7 +24,7 @@ func newAccessFile(fs *FS) *accessFile {
 // Open opens /access.
 func (f *accessFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	content := func() string { return f.fs.grantLines(c) }
-	return &accessHandle{f: f, c: c, text: textHandle{content: content}}, nil
+	return &accessHandle{f: f, c: c, text: textHandle{c: c, content: content}}, nil
 }
 
 // An accessHandle is one open of /access.
@@ -80,7 +80,7 @@ func (h *accessHandle) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // Close ends the open.
-func (h *accessHandle) Close() error { return nil }
+func (h *accessHandle) Close() error { return h.text.Close() }
 
 // Secret keeps the tokens of links out of traces.
 func (h *accessHandle) Secret() {}

@@ -18,7 +18,7 @@ func newCtlFile(fs *FS) *ctlFile {
 
 // Open opens /ctl.
 func (f *ctlFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
-	return &ctlHandle{f: f, c: c, text: textHandle{content: f.status}}, nil
+	return &ctlHandle{f: f, c: c, text: textHandle{c: c, content: f.status}}, nil
 }
 
 // status is what the original printed, to the letter, for the scripts that
@@ -76,7 +76,7 @@ func (h *ctlHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()
 	case pipes:
 		return h.readPipes(dst, max), true, nil
 	}
-	return h.text.readStream(dst, off, max), true, nil
+	return h.text.readStream(dst, off, max)
 }
 
 // CancelRead withdraws a read that waits.
@@ -94,6 +94,7 @@ func (h *ctlHandle) Close() error {
 	fs := h.f.fs
 	fs.mu.Lock()
 	defer fs.unlock()
+	h.text.drop()
 	if h.hosts != nil {
 		fs.lostLocked(h.hosts)
 	}

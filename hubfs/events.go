@@ -60,12 +60,23 @@ func (h *eventsHandle) ReadStream(dst []tree.Piece, off int64, max int, wake fun
 			b.Write(p.Data)
 			p.Free()
 		}
-		h.left = h.fs.eventsFor(h.c, b.String())
+		left := h.fs.eventsFor(h.c, b.String())
+		if err := h.c.Holds(len(left)); err != nil {
+			return dst, false, err // it has missed them, and hears that
+		}
+		h.left = left
 	}
 	n := min(max, len(h.left))
 	dst = append(dst, tree.Piece{Data: []byte(h.left[:n])})
 	h.left = h.left[n:]
+	_ = h.c.Holds(-n) // less is no error
 	return dst, true, nil
+}
+
+// Close ends the open.
+func (h *eventsHandle) Close() error {
+	_ = h.c.Holds(-len(h.left))
+	return h.cursor.Close()
 }
 
 // An audience is who is told of an event: who has a level for each of some

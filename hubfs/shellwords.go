@@ -16,7 +16,7 @@ type shellCtl struct {
 
 // Open opens the ctl of a shell.
 func (f *shellCtl) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
-	return &shellCtlHandle{f: f, c: c, text: textHandle{content: f.shell.statusLine}}, nil
+	return &shellCtlHandle{f: f, c: c, text: textHandle{c: c, content: f.shell.statusLine}}, nil
 }
 
 // A shellCtlHandle is one open of a shellCtl. With the word attach it becomes
@@ -53,7 +53,7 @@ func (h *shellCtlHandle) ReadStream(dst []tree.Piece, off int64, max int, wake f
 	if a := h.attachment(); a != nil {
 		return a.read.ReadStream(dst, off, max, wake)
 	}
-	return h.text.readStream(dst, off, max), true, nil
+	return h.text.readStream(dst, off, max)
 }
 
 // CancelRead withdraws a read that waits.
@@ -68,6 +68,7 @@ func (h *shellCtlHandle) Close() error {
 	fs := h.f.fs
 	fs.mu.Lock()
 	defer fs.unlock()
+	h.text.drop()
 	if a := h.att; a != nil {
 		fs.detachLocked(a, "closed")
 		fs.later(func() { a.notices.hub.Close() })

@@ -29,7 +29,7 @@ func (f *statsFile) content() string {
 // made anew at each read from its start.
 func (f *statsFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if !tree.Writable(mode) {
-		return &textHandle{content: f.content}, nil
+		return &textHandle{c: c, content: f.content}, nil
 	}
 	return &statsHandle{f: f, due: time.Now()}, nil
 }

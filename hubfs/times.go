@@ -29,7 +29,7 @@ func (t *timesFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if tree.Writable(mode) {
 		return nil, tree.ErrPermission
 	}
-	return &textHandle{content: t.content}, nil
+	return &textHandle{c: c, content: t.content}, nil
 }
 
 func (t *timesFile) content() string {

@@ -35,6 +35,36 @@ type account struct {
 	limit int64
 	used  atomic.Int64
 	conns int // guarded by Server.mu
+
+	// turns has a value for each goroutine that reads or writes a plain file: what
+	// they make meanwhile nobody has counted yet.
+	turns chan struct{}
+}
+
+// plainAtOnce is how many plain files one user with bounds reads or writes at a
+// time.
+const plainAtOnce = 4
+
+// enter waits until fewer goroutines than plainAtOnce are at work for the user.
+func (a *account) enter() {
+	if a != nil {
+		a.turns <- struct{}{}
+	}
+}
+
+func (a *account) leave() {
+	if a != nil {
+		<-a.turns
+	}
+}
+
+// hold is tree.Caller.Hold.
+func (a *account) hold(n int) error {
+	if err := a.afford(n); n > 0 && err != nil {
+		return err
+	}
+	a.used.Add(int64(n))
+	return nil
 }
 
 func (a *account) full() bool { return a != nil && a.used.Load() >= a.limit }
@@ -67,7 +97,7 @@ func (a *account) afford(n int) error {
 func (s *Server) openAccountLocked(user string, limit int) (*account, error) {
 	a := s.accounts[user]
 	if a == nil {
-		a = &account{limit: int64(limit)}
+		a = &account{limit: int64(limit), turns: make(chan struct{}, plainAtOnce)}
 	}
 	if err := a.afford(connCost); err != nil {
 		return nil, err

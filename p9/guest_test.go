@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -497,5 +498,74 @@ func TestOwnUserHasNoAccount(t *testing.T) {
 			t.Error("there is an account")
 		}
 		c.hangUp()
+	})
+}
+
+// A gatedDir is a tree with one plain file, whose reads wait until gate is closed.
+type gatedDir struct {
+	*memDir
+	f *gatedFile
+}
+
+func (d gatedDir) Lookup(c *tree.Caller, name string) (tree.Node, error) { return d.f, nil }
+
+type gatedFile struct {
+	memNode
+	gate  chan struct{}
+	begun atomic.Int64
+}
+
+func (f *gatedFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) { return gatedHandle{f}, nil }
+
+type gatedHandle struct{ f *gatedFile }
+
+func (h gatedHandle) ReadAt(p []byte, off int64) (int, error) {
+	h.f.begun.Add(1)
+	<-h.f.gate
+	return 0, nil
+}
+
+func (h gatedHandle) Close() error { return nil }
+
+// TestGuestReadsFewPlainFilesAtOnce: what is being made for a guest is in no
+// books yet, so there is little of it, over all of its connections. Others do not
+// wait for that.
+func TestGuestReadsFewPlainFilesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMem()
+		f := &gatedFile{memNode: m.node("gated", 0o666), gate: make(chan struct{})}
+		s := &Server{Root: gatedDir{m.root, f}}
+		read := func(c *client) {
+			t.Helper()
+			for i := range 5 {
+				fid := uint32(10 + i)
+				c.must(wire.Msg{Type: wire.Twalk, Tag: 1, Fid: 0, Newfid: fid, Wname: []string{"gated"}})
+				c.must(wire.Msg{Type: wire.Topen, Tag: 1, Fid: fid})
+				c.send(wire.Msg{Type: wire.Tread, Tag: uint16(fid), Fid: fid, Count: 100})
+			}
+			synctest.Wait()
+		}
+		in, err := guests(t, s, "guest:eve", 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(in[0])
+		read(in[1])
+		if n := f.begun.Load(); n != plainAtOnce {
+			t.Errorf("%d reads of one guest at once", n)
+		}
+		others, err := guests(t, s, "guest:ann", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(others[0])
+		if n := f.begun.Load(); n != 2*plainAtOnce {
+			t.Errorf("%d reads of two guests at once", n)
+		}
+		close(f.gate)
+		synctest.Wait()
+		if n := f.begun.Load(); n != 15 {
+			t.Errorf("%d reads done of 15", n)
+		}
 	})
 }

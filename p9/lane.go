@@ -88,7 +88,10 @@ func (c *conn) submit(l *lane, j *job) {
 	case start:
 		// Ends when the lane is empty; reset waits for that by waiting
 		// for the fid to be closed.
+		a := c.account
 		go func() {
+			a.enter()
+			defer a.leave()
 			c.run(l)
 			c.kick() // a job that was dropped while others ran
 		}()

@@ -30,6 +30,9 @@ func (c *conn) attach(m, r *wire.Msg) error {
 	if err := c.welcome(peer); err != nil {
 		return err
 	}
+	if a := c.account; a != nil {
+		f.caller.Hold = a.hold
+	}
 	if err := c.newFid(m.Fid, f); err != nil {
 		return err
 	}

@@ -85,6 +85,19 @@ type Caller struct {
 	// Rights bound what the caller may do, before any mode bits are asked; nil
 	// sets no bounds.
 	Rights Rights
+
+	// Hold says that the server holds n bytes more for the caller until it says
+	// so with -n. It is an error, and none are held, if that is too much; n < 0
+	// never is. nil: there is no limit.
+	Hold func(n int) error
+}
+
+// Holds calls Hold, if there is one.
+func (c *Caller) Holds(n int) error {
+	if c == nil || c.Hold == nil || n == 0 {
+		return nil
+	}
+	return c.Hold(n)
 }
 
 // Level is how much the caller may do with the thing at path, as Rights has it.
