@@ -6,7 +6,8 @@ import "sync"
 // no room for a write drops its own oldest bytes, as far as its mode allows,
 // and never those of others. A nil Budget has no limit.
 type Budget struct {
-	max int64 // immutable
+	max int64   // immutable
+	of  *Budget // immutable; whose share it is; nil: nobody's
 
 	mu   sync.Mutex // guards used; nothing is called while it is held
 	used int64
@@ -19,6 +20,10 @@ func NewBudget(max int64) *Budget {
 	}
 	return &Budget{max: max}
 }
+
+// Share returns a Budget of max bytes that are part of b's: what its hubs retain
+// counts for both.
+func (b *Budget) Share(max int64) *Budget { return &Budget{max: max, of: b} }
 
 // Used returns how many bytes are retained, and how many may be.
 func (b *Budget) Used() (used, max int64) {
@@ -46,6 +51,12 @@ func (b *Budget) exchange(out, in, spare int64) (more int64, ok bool) {
 	if more > spare {
 		return 0, false
 	}
+	// The lock of a share is taken before that of the whole.
+	rest, ok := b.of.exchange(out+more, in, spare-more)
+	if !ok {
+		return 0, false
+	}
+	more += rest
 	b.used = used - more
 	return more, true
 }
@@ -58,6 +69,7 @@ func (b *Budget) charge(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used += n
+	b.of.charge(n)
 }
 
 func (b *Budget) release(n int64) { b.charge(-n) }

@@ -116,3 +116,23 @@ func TestHistoryIsCharged(t *testing.T) {
 	wantUsed(t, b, 6)
 	want(t, get(t, reader(h, FromOldest), 0, 100), "56789a")
 }
+
+func TestShareOfABudgetCountsForBoth(t *testing.T) {
+	b := NewBudget(100)
+	share := b.Share(50)
+	mine := New(Options{Budget: share})
+	other := New(Options{Budget: b})
+	put(t, mine.NewWriter(false), strings.Repeat("m", 40))
+	put(t, mine.NewWriter(false), strings.Repeat("m", 40)) // the share has room for 50
+	wantUsed(t, share, 50)
+	wantUsed(t, b, 50)
+	put(t, other.NewWriter(false), strings.Repeat("o", 50))
+	put(t, other.NewWriter(false), strings.Repeat("o", 10)) // drops its own
+	wantUsed(t, b, 100)
+	put(t, mine.NewWriter(false), strings.Repeat("m", 10))
+	wantUsed(t, share, 50)
+	wantUsed(t, b, 100)
+	mine.Close()
+	wantUsed(t, share, 0)
+	wantUsed(t, b, 50)
+}

@@ -78,7 +78,7 @@ func (s *shell) attach(c *tree.Caller, write bool, asks string, rows, cols int) 
 	if fs.attached >= fs.cfg.MaxAttachments {
 		return nil, fmt.Errorf("the server has %d attachments, %d may be: %w", fs.attached, fs.cfg.MaxAttachments, tree.ErrLimit)
 	}
-	if c.Rights != nil && fs.attachedByLocked(c.User) >= max(1, fs.cfg.MaxAttachments/guestShare) {
+	if c.Rights != nil && fs.attachedByLocked(c.User) >= guestMost(fs.cfg.MaxAttachments, 1) {
 		return nil, fmt.Errorf("%s has %d attachments, no more may be: %w", c.User, fs.attachedByLocked(c.User), tree.ErrLimit)
 	}
 	s.lastID++

@@ -137,7 +137,7 @@ func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (*
 		d.fs.mu.Unlock()
 		return nil, nil, err
 	}
-	f := newHubFile(d.fs, d, name, c.User, perm, nil, nil)
+	f := newHubFile(d.fs, d, name, c, perm, nil, nil)
 	// Who finds the hub finds its maker writing it: so one of several who want a
 	// name for themselves knows who has it. Nobody waits on a hub that nobody has
 	// found, so this calls nobody.
@@ -160,7 +160,7 @@ func (d *dir) freeLocked(c *tree.Caller, name string) error {
 	if err := d.clashLocked(c, name); err != nil {
 		return err
 	}
-	return d.fs.roomLocked(1)
+	return d.fs.roomLocked(c, 1)
 }
 
 // clashLocked says what has the name already, if anything has. Of what is not

@@ -107,6 +107,7 @@ type FS struct {
 	// guarded by mu
 	posts    []func()                 // see later
 	posting  bool                     // somebody does them
+	rooms    map[string]*room         // of guests that have made hubs, by name
 	nodes    int                      // hubs and directories that have a name
 	loose    int                      // hubs that have a name and belong to no shell
 	byName   map[string]*shell        // shells by name
@@ -145,6 +146,7 @@ func newFS(cfg Config, start starter) *FS {
 		byName:  map[string]*shell{},
 		spooled: map[*hubFile]bool{},
 		going:   map[string]chan struct{}{},
+		rooms:   map[string]*room{},
 		trunc:   cfg.Trunc,
 	}
 	fs.root = newDir(fs, nil, "/", cfg.Owner, tree.ModeDir|0o777)
@@ -223,17 +225,6 @@ func (fs *FS) changedLocked() {
 
 // errClosing is the answer to what would make something new during Shutdown.
 var errClosing = errors.New("the server is ending")
-
-// roomLocked says whether n more hubs or directories may be made.
-func (fs *FS) roomLocked(n int) error {
-	if fs.closing {
-		return errClosing
-	}
-	if fs.nodes+n > fs.cfg.MaxHubs {
-		return fmt.Errorf("the server has no room for %d more hubs or directories, %d may be: %w", n, fs.cfg.MaxHubs, tree.ErrLimit)
-	}
-	return nil
-}
 
 // Shutdown ends every shell and pipe that runs here with a hangup, and after the
 // grace with a kill, waits until their last output is in, closes the hubs, and

@@ -27,20 +27,23 @@ type hubFile struct {
 	orphan   bool   // nothing but open handles keeps it
 	spool    *spool // its history on disk; nil: it is in memory
 	spooling bool   // somebody is making spool
+	room     *room  // in which it has its place; nil: in that of all
 }
 
 // newHubFile makes a hub with the modes that new hubs have now, and the bytes in
 // store; nil is in memory and empty. It is in no directory yet. fs.mu is held.
-func newHubFile(fs *FS, d *dir, name, owner string, perm uint32, s *shell, store hub.Store) *hubFile {
+func newHubFile(fs *FS, d *dir, name string, c *tree.Caller, perm uint32, s *shell, store hub.Store) *hubFile {
 	f := &hubFile{parent: d, shell: s, input: s != nil && name == s.name+sufStdin}
-	f.init(fs, fs.newPath(), name, owner, perm)
+	f.init(fs, fs.newPath(), name, c.User, perm)
+	var budget *hub.Budget
+	budget, f.room = fs.retainedLocked(c)
 	f.hub = hub.New(hub.Options{
 		Size:   fs.cfg.Size,
 		Input:  f.input,
 		Fear:   fs.fear,
 		Trunc:  fs.trunc,
 		Limit:  fs.cfg.Limit,
-		Budget: fs.budget,
+		Budget: budget,
 		OnDrop: f.dropped,
 		Store:  store,
 
@@ -104,6 +107,7 @@ func (f *hubFile) noMoreLocked() {
 
 // closeLocked closes the hub of f, and lets what is to go with it go.
 func (f *hubFile) closeLocked() {
+	f.leaveLocked()
 	sp := f.spool
 	if sp != nil && sp.removed {
 		sp.goesLocked()

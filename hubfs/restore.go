@@ -114,7 +114,7 @@ func (fs *FS) restore(h found) error {
 		store.Close()
 		return err
 	}
-	f := newHubFile(fs, d, name, h.note.Owner, h.note.Mode, nil, store)
+	f := newHubFile(fs, d, name, &tree.Caller{User: h.note.Owner}, h.note.Mode, nil, store)
 	f.made = h.note.Made.Local()
 	f.spool = &spool{
 		f: f, store: store, sync: h.sync, entry: h.entry, elsewhere: h.elsewhere,

@@ -22,6 +22,9 @@ type rule struct {
 // caller whose rights have bounds.
 const guestShare = 16
 
+// guestMost is how much of most one guest may have, and at least one thing.
+func guestMost(most, one int) int { return max(most/guestShare, one) }
+
 // nobody is a level that none has.
 const nobody = tree.LevelOwn + 1
 

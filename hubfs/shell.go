@@ -113,9 +113,9 @@ func (fs *FS) newShellLocked(c *tree.Caller, o shellOptions) *shell {
 	if s.pipe {
 		s.rows, s.cols = 0, 0
 	}
-	s.stdin = newHubFile(fs, fs.root, s.name+sufStdin, c.User, 0o666, s, nil)
-	s.stdout = newHubFile(fs, fs.root, s.name+sufStdout, c.User, 0o666, s, nil)
-	s.stderr = newHubFile(fs, fs.root, s.name+sufStderr, c.User, 0o666, s, nil)
+	s.stdin = newHubFile(fs, fs.root, s.name+sufStdin, c, 0o666, s, nil)
+	s.stdout = newHubFile(fs, fs.root, s.name+sufStdout, c, 0o666, s, nil)
+	s.stderr = newHubFile(fs, fs.root, s.name+sufStderr, c, 0o666, s, nil)
 	s.note = newNoteFile(s)
 	s.node = newShellDir(s)
 	return s
@@ -152,11 +152,10 @@ func (fs *FS) placeLocked(c *tree.Caller, name string) (old *shell, err error) {
 			return nil, fmt.Errorf("shell %s needs the name %s: %w", name, file, err)
 		}
 	}
-	if len(fs.byName) >= fs.cfg.MaxShells {
-		return nil, fmt.Errorf("the server has %d shells, %d may be; rm removes those that ended: %w",
-			len(fs.byName), fs.cfg.MaxShells, tree.ErrLimit)
+	if err := fs.shellRoomLocked(c); err != nil {
+		return nil, err
 	}
-	return nil, fs.roomLocked(hubsOfShell)
+	return nil, fs.roomLocked(c, hubsOfShell)
 }
 
 // linkLocked gives the shell's files their names.

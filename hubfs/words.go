@@ -286,6 +286,9 @@ func (fs *FS) size(c *tree.Caller, path, arg string) error {
 	if n > fs.cfg.MaxRetained {
 		return fmt.Errorf("size: %d is more than the %d bytes that all hubs may retain: %w", n, fs.cfg.MaxRetained, tree.ErrLimit)
 	}
+	if most := fs.guestRetains(); n > most && c.Rights != nil && !mayAll(c, tree.LevelOwn) {
+		return fmt.Errorf("size: %d is more than the %d bytes that a guest may have a hub retain: %w", n, most, tree.ErrLimit)
+	}
 	var set error
 	if err := fs.withHub(c, path, tree.LevelWrite, func(f *hubFile) { set = f.hub.SetSize(n) }); err != nil {
 		return err
