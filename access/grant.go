@@ -109,6 +109,7 @@ const (
 	MaxGrants   = 4096
 	MaxPatterns = 64
 	MaxUses     = 1_000_000
+	MaxGuests   = 256 // grants that come of that of one who does not own the server
 
 	maxLife = 100 * 365 * 24 * time.Hour
 )

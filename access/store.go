@@ -282,6 +282,9 @@ func (d *draft) add(g *grant) (Grant, error) {
 	if len(d.grants) >= MaxGrants {
 		return Grant{}, fmt.Errorf("%d grants, which is all that there may be: %w", len(d.grants), tree.ErrLimit)
 	}
+	if err := d.room(g); err != nil {
+		return Grant{}, err
+	}
 	d.last++
 	g.ID, g.Made, g.Expires = formatID(d.last), d.now, g.Expires.Round(0).UTC()
 	if err := g.check(); err != nil {
@@ -289,6 +292,31 @@ func (d *draft) add(g *grant) (Grant, error) {
 	}
 	d.grants = append(d.grants, g)
 	return g.copy(), nil
+}
+
+// room says whether one more grant may come of those of one guest: it may have a
+// part of them all, lest the owners have none to give. Who owns the server may
+// have as many as there are.
+func (d *draft) room(g *grant) error {
+	var first *grant // of those that somebody holds and g comes of
+	for p := d.find(g.Parent); p != nil; p = d.find(p.Parent) {
+		if p.Kind != KindLink {
+			first = p
+		}
+	}
+	if first == nil || first.Role == Owner && first.Covers("") {
+		return nil
+	}
+	of := map[string]bool{first.ID: true} // parents come before children
+	for _, g := range d.grants {
+		if of[g.Parent] {
+			of[g.ID] = true
+		}
+	}
+	if len(of) > MaxGuests {
+		return fmt.Errorf("%d grants have come of grant %s, no more may: %w", MaxGuests, first.ID, tree.ErrLimit)
+	}
+	return nil
 }
 
 // sweep removes what is over: grants whose time has come, what came of grants

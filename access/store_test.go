@@ -367,3 +367,32 @@ func BenchmarkLevel(b *testing.B) {
 		}
 	}
 }
+
+// TestGuestLeavesGrantsForOthers: what comes of the grant of a guest, through as
+// many hands as it likes, is a part of all the grants that there may be.
+func TestGuestLeavesGrantsForOthers(t *testing.T) {
+	s := open(t, "")
+	_, token := invite(t, s, Invitation{Role: Owner})
+	eve := login(t, s, "eve", fp(1), token).GrantIDs()[0]
+	_, token = invite(t, s, Invitation{Parent: eve, Uses: MaxUses})
+	friend := login(t, s, "eve", fp(2), token).GrantIDs()[0]
+	for i := range MaxGuests - 2 {
+		parent := eve
+		if i%2 == 0 {
+			parent = friend
+		}
+		invite(t, s, Invitation{Parent: parent})
+	}
+	if _, _, err := s.Invite(Invitation{Role: View, Patterns: []string{"work"}, Parent: friend}); !errors.Is(err, tree.ErrLimit) {
+		t.Errorf("one invitation more: %v", err)
+	}
+	if _, err := s.Login(somewhere, "eve", fp(3), token); !errors.Is(err, tree.ErrLimit) {
+		t.Errorf("one more who comes by an invitation: %v", err)
+	}
+	// Not those of others, nor of who owns the server.
+	_, token = invite(t, s, Invitation{Role: Owner, Patterns: []string{"*"}})
+	boss := login(t, s, "boss", fp(4), token).GrantIDs()[0]
+	for range MaxGuests + 1 {
+		invite(t, s, Invitation{Parent: boss})
+	}
+}
