@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"hubfs/internal/wire"
 	"hubfs/tree"
@@ -186,6 +187,47 @@ func TestHangupDoesNotWaitForAPeer(t *testing.T) {
 		near.Close()
 		other.open(1, "file", tree.OpenRead) // not cut
 		other.hangUp()
+		m.checkFreed(t)
+	})
+}
+
+// TestNothingIsServedAfterHangup: neither what waits behind others, nor what comes
+// while a connection that is cut says its last word.
+func TestNothingIsServedAfterHangup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMem()
+		f := slowFile{m.file("ctl", "", 0o666), make(chan struct{})}
+		m.root.kids["ctl"] = f
+		s := &Server{Root: m.root}
+		near, far := net.Pipe()
+		said := make(chan struct{})
+		done := make(chan error, 1)
+		go func() { // ends with said
+			done <- s.ServeConn(context.Background(), slowClose{far, said}, Peer{Grants: []string{"1"}})
+		}()
+		c := &client{t: t, conn: near}
+		go c.receive()
+		c.login("")
+		c.open(1, "ctl", tree.OpenWrite)
+		c.send(twrite(4, 1, "before"))
+		c.send(twrite(5, 1, "behind"))
+		synctest.Wait()
+		go s.Hangup(func(ConnInfo) bool { return true }) // ends with said
+		synctest.Wait()
+		close(f.done)
+		synctest.Wait()
+		near.SetWriteDeadline(time.Now().Add(time.Second)) // of the bubble: nobody may read it
+		near.Write(encode(t, wire.Msg{Type: wire.Tcreate, Tag: 9, Fid: 0, Name: "after", Perm: 0o666}))
+		synctest.Wait()
+		close(said)
+		<-done
+		if got := string(f.memFile.data); got != "before" {
+			t.Errorf("written: %q", got)
+		}
+		if _, there := m.root.kids["after"]; there {
+			t.Error("a request was served that came after the end")
+		}
+		near.Close()
 		m.checkFreed(t)
 	})
 }

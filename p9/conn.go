@@ -126,6 +126,11 @@ func (c *conn) readRequests() (err error) {
 		if err != nil {
 			return err
 		}
+		select {
+		case <-c.quit: // while it waited: what it has read comes too late
+			return context.Canceled
+		default:
+		}
 		switch {
 		case c.in.both && f.b[4]%2 == 1:
 			err = c.replyCame(f)

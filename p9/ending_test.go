@@ -62,5 +62,5 @@ type slowHandle struct {
 
 func (h slowHandle) WriteAt(p []byte, off int64) (int, error) {
 	<-h.done
-	return len(p), nil
+	return h.readWriter.WriteAt(p, off)
 }

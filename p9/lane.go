@@ -112,6 +112,9 @@ func (c *conn) run(l *lane) {
 	c.mu.Lock()
 	for {
 		j := l.head
+		if j != nil && c.killed && j.cancel == wanted {
+			j.cancel = aborted // though the connection takes its time to close
+		}
 		switch {
 		case j == nil:
 			l.state = idle
