@@ -259,8 +259,13 @@ func (sp *spool) lineLocked() string {
 		sp.store.Size(), sp.sync, sp.keep, int64(sp.age.Seconds()))
 }
 
-// mayKeepLocked says whether c may have f kept on disk, or not any more.
+// mayKeepLocked says whether c may have f kept on disk, or not any more. That a
+// guest has made the hub is not enough: the disk, which has no limit, is the
+// server's.
 func (f *hubFile) mayKeepLocked(c *tree.Caller) error {
+	if mayOwnLocked(c, f) && c.Level(ruleLocked(f).path) < tree.LevelOwn {
+		return fmt.Errorf("hub %s may be on disk if who has the role owner for it says so: %w", f.name, tree.ErrPermission)
+	}
 	if !mayOwnLocked(c, f) {
 		return fmt.Errorf("only %s, the owner of the hub, may say whether it is on disk: %w", f.owner, tree.ErrPermission)
 	}

@@ -847,3 +847,26 @@ func TestASpooledHubCanBeSpooled(t *testing.T) {
 		t.Errorf("status %q", got)
 	}
 }
+
+// A guest may own a hub because it has made it. The disk is not its own for that:
+// what says that a hub is kept there takes the role of an owner.
+func TestWhoMadeAHubDoesNotOwnTheDisk(t *testing.T) {
+	d := newDisk(t)
+	s := d.serve()
+	eve := guest("e", bounds{"e": lWrite})
+	if err := s.create(eve, "e"); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"spool e", "spool e -k 10", "spool e " + t.TempDir()} {
+		if err := s.ctlAs(eve, word); !errors.Is(err, tree.ErrPermission) {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	s.ctl("spool e")
+	if err := s.ctlAs(eve, "nospool e"); !errors.Is(err, tree.ErrPermission) {
+		t.Errorf("nospool: %v", err)
+	}
+	if err := s.ctlAs(guest("o", bounds{"e": lOwn}), "spool e -k 10M"); err != nil {
+		t.Errorf("an owner: %v", err)
+	}
+}
