@@ -71,7 +71,7 @@ func (fs *FS) approve(g access.Grant, yes bool, by string) error {
 		return fmt.Errorf("grant %s does not ask: %w", g.ID, tree.ErrInvalid)
 	}
 	if !yes {
-		// They hear why before they are cut.
+		// They are told why before they are cut, and hear it if they are quick.
 		fs.eachAsking(g.ID, func(a *attachment) { fs.detachLocked(a, "denied by "+field(by)) })
 		return fs.cfg.Access.Approve(g.ID, false)
 	}
