@@ -36,6 +36,20 @@ func TestALinkHasNoQuotes(t *testing.T) {
 	}
 }
 
+// Nor has the host that a server gives for itself, or the port.
+func TestAHostHasNoQuotes(t *testing.T) {
+	for _, where := range []string{"a'$(id)':1", "a`id`:1", "a b:1", "a;b:1", "a\x1b[2J:1", "h:1'", "h:$(id)", "h:a b", "h:-1", "h:", "[a]b:1", "h\u202e:1"} {
+		if l, err := ParseLink(linkScheme + where + "/x"); err == nil {
+			t.Errorf("link to %q: %+v", where, l)
+		}
+		for _, network := range []string{"tls", "tcp"} {
+			if a, err := Parse(network + "://" + where); err == nil {
+				t.Errorf("%s to %q: %+v", network, where, a)
+			}
+		}
+	}
+}
+
 func TestErrorsOfLinksHoldNoSecret(t *testing.T) {
 	const secret = "TOPSECRETTOPSECRET"
 	for _, in := range []string{

@@ -131,10 +131,11 @@ func goodPort(port string) bool {
 }
 
 // goodHost reports whether host, which may be empty, can be written in every
-// form of an address.
+// form of an address, and holds nothing that means something to a shell, into
+// which people paste what a server says of itself.
 func goodHost(host string) bool {
-	return utf8.ValidString(host) && !strings.ContainsAny(host, "!/#@[]") &&
-		!strings.ContainsFunc(host, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+	return utf8.ValidString(host) && !strings.ContainsAny(host, "!/#@[]"+badInUser) &&
+		!strings.ContainsFunc(host, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) })
 }
 
 // parseTLS takes what parseTCP does, and the fingerprint of the server's key

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -54,12 +55,21 @@ func (s *Server) Invite(ctx context.Context, i Invitation) (id, token string, er
 		return "", "", err
 	}
 	// Not a word of the answer may be in an error: it is a secret.
-	id, token, ok := strings.Cut(strings.TrimSpace(string(buf[:n])), " ")
+	id, token, ok := parseInvitation(string(buf[:n]))
 	if !ok {
 		return "", "", fmt.Errorf("invite to %s: the server's answer is no invitation", i.Name)
 	}
 	return id, token, nil
 }
+
+// parseInvitation reads ID TOKEN. Whatever a server says, a token is of letters
+// that mean nothing to a shell: people paste it into one.
+func parseInvitation(line string) (id, token string, ok bool) {
+	id, token, _ = strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+	return id, token, isWord(id) && isWord(token)
+}
+
+var isWord = regexp.MustCompile(`^[A-Za-z0-9_-]+$`).MatchString
 
 const accessFile = "/access"
 

@@ -50,3 +50,16 @@ func TestListenersForGuestsFirst(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// An invitation is pasted into a shell: a server that says it has made one gets
+// nothing else in there.
+func TestInvitationIsOfHarmlessLetters(t *testing.T) {
+	if id, token, ok := parseInvitation("12 abc-_Z9\n"); id != "12" || token != "abc-_Z9" || !ok {
+		t.Errorf("%q %q %v", id, token, ok)
+	}
+	for _, line := range []string{"", "12", "12 ", " abc", "12 a'b", "12 a';id;'", "12 a b", "12 $(id)", "12 a\nb", "1;2 abc", "12 \x1b[2Jabc", "12 abc\n\n"} {
+		if id, token, ok := parseInvitation(line); ok {
+			t.Errorf("%q: %q %q", line, id, token)
+		}
+	}
+}
