@@ -55,7 +55,7 @@ func (w *audience) say(ctx context.Context) {
 	defer cancel()
 	st, err := srv.Status(ctx)
 	if err != nil {
-		fmt.Fprintf(w.app.stderr, "hub: %v\n", err)
+		fmt.Fprintf(w.app.stderr, "hub: %s\n", printableLines(err.Error()))
 		return
 	}
 	var out strings.Builder

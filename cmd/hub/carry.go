@@ -107,7 +107,7 @@ func (c *carrier) openTarget(ctx context.Context, failed func(error)) (*feed.Fee
 				case feed.Alone:
 					failed(n.Err)
 				case feed.NotEnded:
-					fmt.Fprintf(c.app.stderr, "hub: end hub %s: %v\n", name, n.Err)
+					fmt.Fprintf(c.app.stderr, "hub: end hub %s: %s\n", name, printableLines(n.Err.Error()))
 				}
 			},
 		})

@@ -281,7 +281,7 @@ func (t *tee) say(n feed.Note) {
 // note writes a note to standard error: for people, or as a line of JSON.
 func (t *tee) note(event string, at int64, text string) {
 	if !t.json {
-		fmt.Fprintf(t.app.stderr, "hub: %s\n", text)
+		fmt.Fprintf(t.app.stderr, "hub: %s\n", printableLines(text))
 		return
 	}
 	line, err := json.Marshal(struct {

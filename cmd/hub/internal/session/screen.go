@@ -62,6 +62,7 @@ func (s *screen) show(ctx context.Context, w io.Writer, p []byte) error {
 // say writes lines of ours to standard error, between what the shell writes.
 // An open overlay hides them; they are for what must be said at once.
 func (s *screen) say(text string) {
+	text = harmless(text) // a server may have said it
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.raw {
@@ -192,6 +193,17 @@ func clip(line string, cols int) string {
 		b.WriteRune(printable(r))
 	}
 	return b.String()
+}
+
+// harmless is lines of text without what would move the cursor, but for their
+// ends and tabs.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		return printable(r)
+	}, text)
 }
 
 // wrap breaks a line into lines that fit, made harmless, if possible between

@@ -429,7 +429,7 @@ func (s *session) notice(ctx context.Context, v *view, line string) error {
 		v.exit = &st
 		s.over(v)
 	case "detach":
-		s.end = &End{Shell: v.name, Reason: rest}
+		s.end = &End{Shell: v.name, Reason: clip(rest, 200)}
 	case "lost":
 		if !v.lost { // else we have said so when we came
 			v.lost = true
