@@ -2,6 +2,7 @@ package access
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -11,6 +12,11 @@ const (
 
 	maxAddrs = 16 << 10 // addresses in one of the two tables of attempts
 )
+
+const localPrefix = "user "
+
+// Local is the address of a user of this machine, whoever else tries from there.
+func Local(user string) string { return localPrefix + user }
 
 // An attempts counts the wrong tokens that addresses have brought. It has two
 // tables, so that what is old goes without a look at each: every minute, or
@@ -68,10 +74,13 @@ func (a *attempts) put(key string, w *wrongs, now time.Time) {
 	a.now[key] = w
 }
 
-// network is what counts as one address: the host without its port, of IPv6
-// the /64 that one host has to itself. What is no such address is on this
-// machine, and counts as one.
+// network is what counts as one address: a user of this machine, as Local has
+// it; else the host without its port, of IPv6 the /64 that one host has to
+// itself. What is none of these is on this machine, and counts as one.
 func network(addr string) string {
+	if strings.HasPrefix(addr, localPrefix) {
+		return addr
+	}
 	ap, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return "local"

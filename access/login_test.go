@@ -346,3 +346,17 @@ func TestAKeyHoldsSeveralGrants(t *testing.T) {
 		t.Error(p.Level("mine"))
 	}
 }
+
+// TestWrongTokensOfALocalUserAreHisOwn: on this machine all have the address of
+// the loopback, or none. Who guesses there keeps no other user out.
+func TestWrongTokensOfALocalUserAreHisOwn(t *testing.T) {
+	s := open(t, "")
+	_, token := invite(t, s, Invitation{})
+	for range maxWrong {
+		refused(t, s, Local("eve"), "", "wrong", ErrToken)
+	}
+	refused(t, s, Local("eve"), "", token, ErrAttempts)
+	if _, err := s.Login(Local("ann"), "ann", "", token); err != nil {
+		t.Error(err)
+	}
+}

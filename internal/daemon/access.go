@@ -95,7 +95,11 @@ func (s *server) identify(t transport.Peer, v *visitor) p9.Peer {
 // login makes a guest of a peer that brings a token.
 func (s *server) login(p p9.Peer, uname, token string) (p9.Peer, error) {
 	v := p.Ref.(*visitor)
-	party, err := s.access.Login(p.Addr, uname, v.key, token)
+	addr := p.Addr
+	if p.LoginNeeded && p.User != "" { // of this machine: he has attempts of his own
+		addr = access.Local(p.User)
+	}
+	party, err := s.access.Login(addr, uname, v.key, token)
 	if err != nil {
 		s.spare.write(slog.LevelWarn, "login refused", "addr", p.Addr, "err", err)
 		return p9.Peer{}, err
