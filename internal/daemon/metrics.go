@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 
+	"hubfs/internal/lobby"
 	"hubfs/internal/metrics"
 )
 
@@ -35,6 +36,36 @@ func listenMetrics(ctx context.Context, addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// scrapers is how many connections for metrics there may be: everybody on this
+// machine may come, and the descriptors are those of the server.
+var scrapers = lobby.Limits{All: 64, Each: 64}
+
+// A fewListener has a limit to its connections: a new one takes the place of the
+// oldest.
+type fewListener struct {
+	net.Listener
+	lobby lobby.Lobby
+}
+
+func (l *fewListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &placedConn{c, l.lobby.Enter("", scrapers, func() { c.Close() })}, nil
+}
+
+// A placedConn gives its place back.
+type placedConn struct {
+	net.Conn
+	place *lobby.Place
+}
+
+func (c *placedConn) Close() error {
+	c.place.Leave()
+	return c.Conn.Close()
+}
+
 // serveMetrics serves the metrics until the function that it returns is
 // called.
 func (s *server) serveMetrics(ctx context.Context) (stop func(), err error) {
@@ -49,7 +80,7 @@ func (s *server) serveMetrics(ctx context.Context) (stop func(), err error) {
 	ended := make(chan struct{})
 	go func() { // ends with the listener; stop waits
 		defer close(ended)
-		if err := metrics.Serve(l, s.fs.Stats); err != nil {
+		if err := metrics.Serve(&fewListener{Listener: l}, s.fs.Stats); err != nil {
 			s.log.Error("metrics", "err", err)
 		}
 	}()

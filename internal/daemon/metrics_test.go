@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -63,4 +64,36 @@ func TestMetricsStayOnTheLoopback(t *testing.T) {
 		r.cancel()
 		r.ends()
 	}
+}
+
+// TestScrapersDoNotTakeAllDescriptors: who connects for metrics and says nothing
+// makes way for who comes.
+func TestScrapersDoNotTakeAllDescriptors(t *testing.T) {
+	inPrivate(t)
+	var log bytes.Buffer
+	r := start(t, Config{Addr: address(t, "met"), Metrics: "localhost:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	m := regexp.MustCompile(`serving metrics" addr=(\S+)`).FindStringSubmatch(log.String())
+	if m == nil {
+		t.Fatalf("log: %s", &log)
+	}
+	var silent []net.Conn
+	for range scrapers.All + 1 {
+		c, err := net.Dial("tcp", m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		silent = append(silent, c)
+	}
+	if n, err := silent[0].Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Errorf("the first of too many: %d, %v", n, err)
+	}
+	resp, err := http.Get("http://" + m[1] + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	r.cancel()
+	r.ends()
 }
