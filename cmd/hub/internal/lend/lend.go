@@ -155,7 +155,7 @@ func (h *Host) Run(ctx context.Context, tell func(error)) error {
 			return h.ended(ctx, out, p)
 		case line := <-h.words:
 			if err := h.obey(p, line); err != nil {
-				h.log.Warn("word of the server", "word", line, "err", err)
+				h.log.Warn("word of the server", "word", clip(line), "err", err)
 			}
 		case <-h.gone:
 			h.log.Warn("the shell was ended at the server: hanging up")

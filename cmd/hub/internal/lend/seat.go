@@ -1,7 +1,6 @@
 package lend
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -216,17 +215,14 @@ func (h *Host) again(ctx, lasting context.Context, out *feed.Feed) (feed.Link, i
 
 // listen hands on the words of the server.
 func (h *Host) listen(ctx context.Context, s *seat) {
-	r := bufio.NewReader(lines{ctx, s.ctl})
-	for {
-		line, err := r.ReadString('\n')
-		if line = strings.TrimSpace(line); line != "" {
-			select {
-			case h.words <- line:
-			case <-h.leave:
-				return
-			}
+	for lines := server.Lines(lines{ctx, s.ctl}); lines.Scan(); {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" {
+			continue
 		}
-		if err != nil {
+		select {
+		case h.words <- line:
+		case <-h.leave:
 			return
 		}
 	}

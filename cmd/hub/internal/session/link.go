@@ -1,13 +1,11 @@
 package session
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 
 	"strconv"
-	"strings"
 	"sync"
 
 	"hubfs/client"
@@ -145,17 +143,13 @@ func (l *link) write(ctx context.Context) {
 // listen reads what the server tells about our attachment, until its end.
 func (l *link) listen(ctx context.Context) {
 	defer close(l.told)
-	r := bufio.NewReader(reader{ctx, l.ctl})
-	for {
-		line, err := r.ReadString('\n')
-		if line = strings.TrimSuffix(line, "\n"); line != "" {
-			select {
-			case l.told <- line:
-			case <-ctx.Done():
-				return
-			}
+	for lines := server.Lines(reader{ctx, l.ctl}); lines.Scan(); {
+		if lines.Text() == "" {
+			continue
 		}
-		if err != nil {
+		select {
+		case l.told <- lines.Text():
+		case <-ctx.Done():
 			return
 		}
 	}
