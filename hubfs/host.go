@@ -20,6 +20,10 @@ import (
 // What is typed stays until the host has asked for what follows it; see
 // place.go.
 
+// maxHosted is how many bytes the command of a hosted shell may have. Nobody runs
+// it here, where the kernel would have a limit, and all read it in /status.
+const maxHosted = 16 << 10
+
 // hostWord is the word host: it makes a shell, or takes up again one that was
 // lost.
 func (fs *FS) hostWord(h *ctlHandle, args []string) error {
@@ -29,6 +33,9 @@ func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 	}
 	if err := checkLevel(h.c, o.name, tree.LevelWrite); err != nil {
 		return fmt.Errorf("host: shell %s: %w", o.name, err)
+	}
+	if n := len(quoteAll(o.argv)); n > maxHosted {
+		return fmt.Errorf("host: a command of %d bytes, %d may be: %w", n, maxHosted, tree.ErrLimit)
 	}
 	o.hosted = true
 	fs.mu.Lock()

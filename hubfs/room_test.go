@@ -67,3 +67,13 @@ func TestGuestLeavesRoomForOthers(t *testing.T) {
 		s.ctl("size mine 3000")
 	})
 }
+
+// The command of a hosted shell is in what everybody reads: it has an end.
+func TestHostedCommandIsNotEndless(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *server) {
+		ctl := s.openAs(guest("e", bounds{"e*": lWrite}), "ctl", tree.OpenRDWR)
+		defer ctl.close()
+		checkError(t, "host", ctl.write("host ea -- x "+strings.Repeat("x", 1<<20)), tree.ErrLimit, "16384 may be")
+		ctl.mustWrite("host ea -- x " + strings.Repeat("x", 16000))
+	})
+}
