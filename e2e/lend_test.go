@@ -88,11 +88,15 @@ func lendAllBytes(t *testing.T, prints, types, connections int, plan func(nth in
 		t.Fatal(err)
 	}
 	p := w.proxy("default")
+	start := w.fifo("start")
 	wait, said := w.lentThrough(p, "far", "sh", "-c", fmt.Sprintf(
-		`stty raw -echo; echo ready; cat %s & head -c %d >%s; wait; exit 7`, out, len(typed), in))
+		`stty raw -echo; echo ready; cat %s; cat %s & head -c %d >%s; wait; exit 7`, start, out, len(typed), in))
 	w.follow("far1", "ready")
 	p.Plan(plan)
 	p.Cut()
+	if err := os.WriteFile(string(start), nil, 0); err != nil { // not before: a quick one would be done by now
+		t.Fatal(err)
+	}
 
 	reader := w.reader("far1")
 	var work sync.WaitGroup
