@@ -168,8 +168,17 @@ func TestShareAsksBeforeAStrangerTypes(t *testing.T) {
 	}
 	answers(ann, "stays", 1004)
 
-	// With one guest left, one key does.
-	host.Type("\x1cx")
+	// With one guest left, one key does, also from the list of who is here:
+	// behind the prefix key, as always, and by itself.
+	host.Type("\x1cw")
+	host.ExpectMatch(`guest:ann +types`)
+	host.Expect("-- x throws a guest out")
+	host.Type("\x1cy")
+	host.Expect("nobody is here whom you could let type")
+	host.Type(" ")
+	host.Type("\x1cw")
+	host.Expect("-- x throws a guest out")
+	host.Type("x")
 	host.Expect("guest:ann was thrown out")
 	ann.Exits(125)
 	host.Type("exit 3\r")

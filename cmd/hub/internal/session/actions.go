@@ -132,6 +132,9 @@ func (s *session) closePrompt(ctx context.Context, ok bool) error {
 	if s.screen.close() {
 		s.view.nudge()
 	}
+	if p.anyKey && p.key != 0 && strings.ContainsRune(p.keys, p.key) {
+		return s.key(ctx, p.key)
+	}
 	if line := strings.TrimSpace(string(p.line)); ok && p.do != nil && line != "" {
 		return p.do(ctx, line)
 	}

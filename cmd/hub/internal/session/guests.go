@@ -78,10 +78,18 @@ func (s *session) who(ctx context.Context) error {
 	if clients == nil && err != nil {
 		return s.trouble(err)
 	}
-	return s.page(whoText(clients, gs, s.cfg.Prefix), nil)
+	if err := s.page(whoText(clients, gs), nil); err != nil {
+		return err
+	}
+	if s.prompt != nil && len(gs) > 0 {
+		s.prompt.keys = "xy"
+		s.prompt.label = "-- x throws a guest out, y lets one type, any other key goes on --"
+		s.drawPrompt()
+	}
+	return nil
 }
 
-func whoText(clients []server.Client, gs []guest, prefix Prefix) string {
+func whoText(clients []server.Client, gs []guest) string {
 	var b strings.Builder
 	for _, c := range clients {
 		does := "watches"
@@ -92,9 +100,6 @@ func whoText(clients []server.Client, gs []guest, prefix Prefix) string {
 			does = "asks to type"
 		}
 		fmt.Fprintf(&b, "%3s  %-20s %-12s %7s  %s\n", c.ID, c.User, does, c.Rows+"x"+c.Cols, c.Addr)
-	}
-	if len(gs) > 0 {
-		fmt.Fprintf(&b, "%s x throws a guest out, %s y lets one type who asks\n", prefix, prefix)
 	}
 	return b.String()
 }

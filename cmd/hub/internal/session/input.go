@@ -82,6 +82,9 @@ func (s *session) typedRaw(ctx context.Context, p []byte) (rest []byte) {
 			s.drawPrompt()
 			return nil
 		}
+		// From a page the prefix key goes where it always goes: the key behind
+		// it is ours, and must not be typed into the shell.
+		s.keys.armed = s.prompt.anyKey && s.cfg.Prefix != NoPrefix && s.prompt.key == rune(s.cfg.Prefix)
 		s.ask(ctx, func(ctx context.Context) error { return s.closePrompt(ctx, ok) })
 		return rest
 	}

@@ -12,7 +12,9 @@ type prompt struct {
 	text   string // above it
 	label  string
 	line   []rune
-	anyKey bool // no line: any key ends it
+	anyKey bool   // no line: any key ends it
+	key    rune   // that key, when it was typed
+	keys   string // with anyKey: those that mean what they mean behind the prefix key
 	do     func(ctx context.Context, line string) error
 }
 
@@ -26,6 +28,7 @@ func (p *prompt) feed(b []byte, prefix Prefix) (ended, ok bool, rest []byte) {
 		b = b[n:]
 		switch {
 		case p.anyKey:
+			p.key = r
 			return true, false, b
 		case r == '\r' || r == '\n':
 			return true, true, b
