@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -147,6 +149,15 @@ type Grant struct {
 	Expires  time.Time `json:"expires,omitzero"`
 	Uses     int       `json:"uses"`  // left, of a link
 	State    string    `json:"state"` // open, used, asks, approved, expired
+}
+
+// LeadsTo reports whether a grant is for the shell or hub of this name, perhaps
+// among others.
+func (g Grant) LeadsTo(name string) bool {
+	return slices.ContainsFunc(strings.Fields(g.Patterns), func(p string) bool {
+		ok, err := path.Match(p, name)
+		return p == "*" || ok && err == nil
+	})
 }
 
 // Grants lists them, as far as we may know of them.

@@ -25,6 +25,16 @@ func TestGrantsOfTheAccessFile(t *testing.T) {
 	}
 }
 
+func TestGrantLeadsToWhatItsPatternsMatch(t *testing.T) {
+	for patterns, want := range map[string]bool{
+		"work": true, "*": true, "w*": true, "ci/* work": true, "wor": false, "ci/work": false, "": false, "[": false,
+	} {
+		if got := (Grant{Patterns: patterns}).LeadsTo("work"); got != want {
+			t.Errorf("%q leads to work: %v", patterns, got)
+		}
+	}
+}
+
 func TestInvitationAsALine(t *testing.T) {
 	for want, i := range map[string]Invitation{
 		"invite write work\n":                              {Role: "write", Name: "work"},

@@ -141,7 +141,7 @@ func (s *session) throw(ctx context.Context, g guest) error {
 	text := fmt.Sprintf("hub: %s was thrown out\n", g.user)
 	grants, err := srv.Grants(ctx)
 	for _, gr := range grants {
-		if err == nil && gr.Kind == "link" && gr.Uses > 0 && gr.State == "open" {
+		if err == nil && gr.Kind == "link" && gr.Uses > 0 && gr.State == "open" && gr.LeadsTo(s.view.name) {
 			text += fmt.Sprintf("hub: hint: link %s to %s still lets somebody in; hub invite --revoke %s ends it\n", gr.ID, gr.Patterns, gr.ID)
 		}
 	}
