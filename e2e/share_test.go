@@ -115,6 +115,7 @@ func TestShareWithATypistAndAViewer(t *testing.T) {
 	host.ExpectMatch(`guest:eve +watches`)
 	host.Type(" ")
 	host.Type(detach) // the end of the share
+	host.ExpectMatch(`hub: the share has ended: guest:\w+, guest:\w+ were cut\r\nhub: shell work has ended`)
 	host.Exits(0)
 	ann.ExpectMatch(`hub: `)
 	eve.ExpectMatch(`hub: `)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -187,10 +188,11 @@ func (s *share) end(ctx context.Context) error {
 		defer srv.Close()
 	default:
 	}
+	cut := s.guests(ctx, srv)
 	err := srv.RevokeAll(ctx, s.name)
 	if !s.keep {
 		if err = errors.Join(err, s.hangup(ctx, srv)); err == nil {
-			fmt.Fprintf(s.app.stderr, "hub: shell %s is not shared any more, and has ended\n", s.name)
+			fmt.Fprintf(s.app.stderr, "hub: the share has ended%s\nhub: shell %s has ended\n", cut, s.name)
 		}
 		return err
 	}
@@ -199,9 +201,30 @@ func (s *share) end(ctx context.Context) error {
 		herr = s.home()
 	}
 	if err = errors.Join(err, herr); err == nil {
-		fmt.Fprintf(s.app.stderr, "hub: shell %s is not shared any more, and goes on; hub -s default attach %s comes back\n", s.name, s.name)
+		fmt.Fprintf(s.app.stderr, "hub: the share has ended%s\nhub: shell %s goes on; hub -s default attach %s comes back\n", cut, s.name, s.name)
 	}
 	return err
+}
+
+// guests says who is cut by the end of the share, as far as that is known.
+func (s *share) guests(ctx context.Context, srv *server.Server) string {
+	clients, err := srv.Clients(ctx, s.name)
+	if err != nil {
+		return ""
+	}
+	var who []string
+	for _, c := range clients {
+		if strings.HasPrefix(c.User, "guest:") && !slices.Contains(who, c.User) {
+			who = append(who, printable(c.User))
+		}
+	}
+	switch len(who) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf(": %s was cut", who[0])
+	}
+	return fmt.Sprintf(": %s were cut", strings.Join(who, ", "))
 }
 
 // hangup ends the shell, and waits for that.
