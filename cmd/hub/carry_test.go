@@ -142,6 +142,7 @@ func TestCarry(t *testing.T) {
 			c.write("three\n")
 			c.end("")
 			c.has("one\ntwo\nthree\n")
+			synctest.Wait() // the writer goes after its last byte
 			if h := c.hubB(); h.Ended() != ends || ends && h.End != "exit 3" || h.Writers > 0 {
 				c.t.Errorf("-e %v: %+v", ends, h)
 			}
