@@ -162,11 +162,8 @@ func TestShareAsksBeforeAStrangerTypes(t *testing.T) {
 	host.Type("\r")
 	host.Expect("guest:bob was thrown out")
 	// He may be cut before he has read why.
-	if bob.ExpectMatch("(denied) by|lets us in no more")[1] != "" {
-		bob.Exits(0)
-	} else {
-		bob.Exits(125)
-	}
+	bob.ExpectMatch(`hub: (you may not type to shell work: denied|what let us in to shell work has expired)`)
+	bob.Exits(125)
 	answers(ann, "stays", 1004)
 
 	// With one guest left, one key does, also from the list of who is here:
@@ -369,10 +366,14 @@ func TestRevokedLinkCutsAtOnce(t *testing.T) {
 	ann := w.guest("ann")
 	term := ann.terminal("attach", link)
 	answers(term, "in", 1001)
+	watch := ann.terminal("-s", strings.SplitN(link, "#", 2)[0], "watch", "work")
+	watch.Expect("in-1001")
 	id := strings.Fields(strings.Split(w.want("invite", "--list"), "\n")[1])[0]
 	w.want("invite", "--revoke", id)
-	term.Expect("lets us in no more")
+	term.Expect("hub: what let us in to shell work has expired, or its owner has ended it\r\n")
 	term.Exits(125)
+	watch.Expect("hub: the server does not let us in: permission denied") // and does not try again for a minute
+	watch.Exits(125)
 	if r := ann.hub("attach", link); r.code != 125 {
 		t.Errorf("she comes again: %+v", r)
 	}

@@ -71,10 +71,20 @@ func report(w io.Writer, err error) {
 	case errors.As(err, &sig) && sig.Signal == syscall.SIGINT:
 		return // who has typed Ctrl-C knows
 	}
-	fmt.Fprintf(w, "hub: %s\n", printableLines(err.Error()))
+	fmt.Fprintf(w, "hub: %s\n", printableLines(textOf(err)))
 	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(w, "hub: hint: %s\n", printableLines(hint))
 	}
+}
+
+// textOf is what went wrong. That a server does not let us in is said in its own
+// words, whatever it was that we asked for first.
+func textOf(err error) string {
+	var said *client.Error
+	if !errors.As(err, new(*server.Error)) && server.Refused(err) && errors.As(err, &said) {
+		return "the server does not let us in: " + said.Text
+	}
+	return err.Error()
 }
 
 // printableLines is printable of each line: a server may have said it, and names
@@ -97,6 +107,8 @@ func hintOf(err error) string {
 		return "hub help shows how"
 	case errors.As(err, &e):
 		return e.Hint
+	case server.Refused(err):
+		return "what let us in has expired, or its owner has ended it; a new link from hub invite lets us in"
 	}
 	return ""
 }

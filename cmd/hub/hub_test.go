@@ -59,6 +59,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{errors.New("a server said \x1b]0;x\a\nand more"), "hub: a server said ?]0;x?\nand more\n"},
 		{&writeError{&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}}, "hub: write /dev/stdout: no space left on device\n"},
 		{usagef("x"), "hub: x\nhub: hint: hub help shows how\n"},
+		{fmt.Errorf("read /status: %w: attach: %w", client.ErrLost, &client.Error{Text: "permission denied: this server wants a key"}),
+			"hub: the server does not let us in: permission denied: this server wants a key\n" +
+				"hub: hint: what let us in has expired, or its owner has ended it; a new link from hub invite lets us in\n"},
 	} {
 		var b bytes.Buffer
 		report(&b, tt.err)

@@ -51,7 +51,7 @@ func (s *Server) Identify(ctx context.Context, f *client.File) (Hub, Identity, e
 	// The name may be another's since the open, and the status so too: a look
 	// at the name that comes after both proves both.
 	if now, err := s.Stat(ctx, f.Path()); !ok || err != nil || now.Path != info.Path {
-		if Lost(err) {
+		if Lost(err) || Refused(err) {
 			return Hub{}, Identity{}, err
 		}
 		return Hub{}, Identity{}, fmt.Errorf("hub %s: %w", name, client.ErrNotExist)
@@ -62,7 +62,14 @@ func (s *Server) Identify(ctx context.Context, f *client.File) (Hub, Identity, e
 // Lost reports whether an error means that there is no connection, for now: to
 // try again may help.
 func Lost(err error) bool {
-	return errors.Is(err, client.ErrLost) || errors.Is(err, ErrUnreachable)
+	return errors.Is(err, client.ErrLost) && !Refused(err) || errors.Is(err, ErrUnreachable)
+}
+
+// Refused reports whether an error means that the server has let us in no more,
+// or never did: a connection that it refuses ends with what was asked first.
+func Refused(err error) bool {
+	var e *client.Error
+	return errors.Is(err, client.ErrLost) && errors.As(err, &e) && errors.Is(e, client.ErrPermission)
 }
 
 // Conflict reports whether an addressed write was refused because others have

@@ -180,7 +180,7 @@ func (s *Server) Ctl(ctx context.Context, words ...string) error {
 // refused is what the server has against a request, without a word on how it
 // was asked.
 func refused(err error) error {
-	if e := (*client.Error)(nil); errors.As(err, &e) && !Lost(err) {
+	if e := (*client.Error)(nil); errors.As(err, &e) && !Lost(err) && !Refused(err) {
 		return e
 	}
 	return err

@@ -124,14 +124,14 @@ func (s *session) comeBack(f found) error {
 	a.end()
 	s.away = nil
 	switch {
+	case errors.Is(f.err, client.ErrNotExist) && s.srv.Addr.Network == "tls":
+		return s.lostFor(fmt.Sprintf("shell %s is there no more, or what let us in to it has ended", v.name), f.err)
 	case errors.Is(f.err, errOther):
 		return s.lostFor(fmt.Sprintf("server %s is back without the shell %s that was here", s.srv.Addr, v.name), f.err)
 	case f.err != nil && s.srv.Addr.Local():
 		return s.lost(a.why)
 	case errors.Is(f.err, client.ErrPermission):
-		err := s.lostFor(fmt.Sprintf("server %s lets us in no more", s.srv.Addr), f.err)
-		err.Hint = "what let us in has expired, or somebody has ended it"
-		return err
+		return s.lostFor(fmt.Sprintf("what let us in to shell %s has expired, or its owner has ended it", v.name), f.err)
 	case f.err != nil:
 		return s.lostFor("connection to server lost: "+f.err.Error(), f.err)
 	}

@@ -429,6 +429,10 @@ func (s *session) notice(ctx context.Context, v *view, line string) error {
 		v.exit = &st
 		s.over(v)
 	case "detach":
+		if strings.HasPrefix(rest, "denied ") {
+			// As where the connection is cut before this notice has come.
+			return s.lostFor(fmt.Sprintf("you may not type to shell %s: %s", v.name, clip(rest, 200)), nil)
+		}
 		s.end = &End{Shell: v.name, Reason: clip(rest, 200)}
 	case "lost":
 		if !v.lost { // else we have said so when we came
