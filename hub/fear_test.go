@@ -251,3 +251,30 @@ func TestSlowestIsFoundRarely(t *testing.T) {
 		t.Fatalf("slowest %d, %d of them; want 50, 50", h.slowest, h.atSlowest)
 	}
 }
+
+// TestNobodyWaitsForAnOnlooker: it is overtaken, in fear too, and knows by how
+// much; it reads what there is, and others count as before.
+func TestNobodyWaitsForAnOnlooker(t *testing.T) {
+	h := New(Options{Size: 10, Fear: true})
+	w := h.NewWriter(false)
+	look := h.NewReader(FromOldest, ReaderOptions{Onlooker: true})
+	put(t, w, "0123456789")
+	put(t, w, "abcde")
+	if st := look.Status(); st.Lost != 5 {
+		t.Errorf("%+v", st)
+	}
+	r := h.NewReader(FromOldest, ReaderOptions{})
+	pieces, ready, err := look.TryRead(nil, 0, 4, nil)
+	if err != nil || !ready || len(pieces) != 1 || string(pieces[0].Data) != "5678" {
+		t.Fatalf("%q, %v, %v", pieces, ready, err)
+	}
+	pieces[0].Free()
+	if n, ready, err := w.TryWrite(Piece{Data: []byte("x")}, 0, func() {}); n != 0 || ready || err != nil {
+		t.Errorf("a write that has to wait for the other reader: %d, %v, %v", n, ready, err)
+	}
+	w.CancelWrite()
+	r.Close()
+	put(t, w, "xyz")
+	look.Close()
+	put(t, w, "0123456789")
+}

@@ -27,8 +27,8 @@
 // present reader has read. Without readers it keeps up to size for the one to
 // come; in fear the writers then wait.
 //
-// Every reader counts, from its opening to its Close, but for a Lazy one,
-// which counts from its first read. A reader of addressed bytes stands at the
+// Every reader counts, from its opening to its Close, but for an Onlooker, and
+// for a Lazy one, which counts from its first read. A reader of addressed bytes stands at the
 // offset that it asked for last: to ask for an offset says that everything
 // before it has arrived.
 //

@@ -40,6 +40,9 @@ type ReaderOptions struct {
 	// Lazy is for an open that may come to write only: nobody waits for the
 	// reader, and it misses nothing, until it has read once.
 	Lazy bool
+	// Onlooker is for an open for which nobody is to wait, ever: in fear it is
+	// overtaken as it is without.
+	Onlooker bool
 	// At is where an Addressed reader stands until it reads: everything before it
 	// has arrived already. Before the oldest byte it is that one's.
 	At int64
@@ -53,6 +56,7 @@ type Reader struct {
 	id        uint64 // immutable
 	label     string // immutable
 	addressed bool   // immutable
+	onlooker  bool   // immutable
 
 	// Guarded by hub.mu.
 	index  int       // in hub.readers
@@ -60,7 +64,7 @@ type Reader struct {
 	after  int64     // where Onward is
 	lost   int64     // bytes skipped so far
 	mark   int64     // number of the mark it meets next
-	counts bool      // see Hub.counting; set for good by the first read
+	counts bool      // see Hub.counting; set for good by the first read, but of an onlooker
 	parked bool      // the last read waits: the next one is the same, tried again
 	asFile bool      // and it waits for bytes of a frozen hub
 	moved  time.Time // since when it stands where it does, if a writer waits for readers and patience has an end
@@ -86,6 +90,7 @@ func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
 		id:        o.ID,
 		label:     o.Label,
 		addressed: at == Addressed,
+		onlooker:  o.Onlooker,
 		pos:       h.first,
 		mark:      h.markCount,
 	}
@@ -103,7 +108,7 @@ func (h *Hub) NewReader(at Start, o ReaderOptions) *Reader {
 	}
 	r.index = len(h.readers)
 	h.readers = append(h.readers, r)
-	if !o.Lazy {
+	if !o.Lazy && !o.Onlooker {
 		h.countLocked(r)
 		h.settleLocked(&ws) // writers of an input hub may have waited for it
 	}
@@ -275,7 +280,7 @@ func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wak
 		return dst, gotBytes, nil
 	}
 	before, counted := r.pos, r.counts
-	if !counted {
+	if !counted && !r.onlooker {
 		h.countLocked(r)
 	}
 	pieces, out, err := r.takeLocked(dst, at, max)
@@ -287,7 +292,7 @@ func (r *Reader) readLocked(dst []Piece, at int64, max int, wake func(), ws *wak
 		r.parkLocked(&h.loading, r.pos, wake)
 		out = mustWait
 	}
-	if (r.pos != before || !counted) && (h.fear || h.input) {
+	if (r.pos != before || r.counts != counted) && (h.fear || h.input) {
 		h.settleLocked(ws)
 	}
 	return pieces, out, err
@@ -419,7 +424,7 @@ func (r *Reader) unparkLocked() {
 // lostLocked returns what the reader has lost, whether it knows already or
 // not. One that never read has missed nothing yet.
 func (r *Reader) lostLocked() int64 {
-	if !r.addressed && r.counts && r.pos < r.hub.first {
+	if !r.addressed && (r.counts || r.onlooker) && r.pos < r.hub.first {
 		return r.lost + r.hub.first - r.pos
 	}
 	return r.lost

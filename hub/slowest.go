@@ -25,8 +25,12 @@ func (h *Hub) uncountLocked(r *Reader) {
 	h.departLocked(r.pos)
 }
 
-// moveLocked sets the position of a reader that counts.
+// moveLocked sets the position of a reader that counts, or of an onlooker.
 func (h *Hub) moveLocked(r *Reader, pos int64) {
+	if !r.counts {
+		r.pos = pos
+		return
+	}
 	if h.hold.on && pos != r.pos {
 		h.movedLocked(r)
 	}

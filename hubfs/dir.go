@@ -142,7 +142,7 @@ func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (*
 	// name for themselves knows who has it. Nobody waits on a hub that nobody has
 	// found, so this calls nobody.
 	f.countOpenLocked(1)
-	h := f.handle(c, mode, place{})
+	h := f.handle(c, mode, place{}, false)
 	d.linkLocked(f)
 	f.sayLocked("hub new")
 	d.fs.unlock()

@@ -148,7 +148,18 @@ func (f *hubFile) open(c *tree.Caller, mode uint8, at place) (tree.Handle, error
 	if err := f.opened(); err != nil {
 		return nil, err
 	}
-	return f.handle(c, mode, at), nil
+	return f.handle(c, mode, at, f.looksOn(c)), nil
+}
+
+// looksOn reports whether c may do no more than look on: then no writer waits
+// for it, fear or not.
+func (f *hubFile) looksOn(c *tree.Caller) bool {
+	if c.Rights == nil {
+		return false
+	}
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	return ruleLocked(f).level(c) < tree.LevelWrite
 }
 
 // opened counts an open in.
@@ -171,7 +182,7 @@ func (f *hubFile) countOpenLocked(n int) {
 }
 
 // handle makes the handle of an open that is counted already.
-func (f *hubFile) handle(c *tree.Caller, mode uint8, at place) *hubHandle {
+func (f *hubFile) handle(c *tree.Caller, mode uint8, at place, looksOn bool) *hubHandle {
 	if mode&tree.OpenTrunc != 0 && f.fs.cfg.Zap {
 		f.hub.Clear()
 	}
@@ -179,6 +190,7 @@ func (f *hubFile) handle(c *tree.Caller, mode uint8, at place) *hubHandle {
 	if tree.Readable(mode) {
 		o := f.fs.readerOf(c)
 		o.Lazy = tree.Writable(mode)
+		o.Onlooker = looksOn
 		h.r = &cursor{r: f.hub.NewReader(at.start(), o)}
 	}
 	if tree.Writable(mode) {

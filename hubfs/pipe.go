@@ -168,8 +168,8 @@ func (p *pipe) join(from, to *hubFile) (*conduit.Conduit, *pipeSource, error) {
 		from.closed()
 		return nil, nil, err
 	}
-	read := &pipeSource{h: from.handle(c, tree.OpenRead, p.at)}
-	write := &pipeSink{h: to.handle(c, tree.OpenWrite, place{})}
+	read := &pipeSource{h: from.handle(c, tree.OpenRead, p.at, false)}
+	write := &pipeSink{h: to.handle(c, tree.OpenWrite, place{}, false)}
 	ends := conduit.Ends{From: read, To: write, Mark: p.mark, Say: p.say}
 	if p.argv == nil {
 		return conduit.Plain(ends), read, nil

@@ -363,3 +363,24 @@ func TestAViewerDoesNotTakeTheExitStatus(t *testing.T) {
 		}
 	})
 }
+
+// A viewer who does not read holds nobody up, in a hub in fear or not; one who
+// may write does, as everybody.
+func TestNoWriterWaitsForAViewer(t *testing.T) {
+	bubble(t, Config{Size: 10}, func(t *testing.T, s *server) {
+		s.mustCreate("h")
+		s.ctl("fear h")
+		w := s.open("h", tree.OpenWrite)
+		defer w.close()
+		for _, at := range []string{"h", "h@", "h@end", "h@-3"} {
+			defer s.openAs(guest("v", bounds{"h": lView}), at, tree.OpenRead).close()
+		}
+		w.mustWrite("0123456789")
+		w.mustWrite("0123456789")
+		r := s.openAs(guest("w", bounds{"h": lWrite}), "h", tree.OpenRead)
+		if err := w.write("x"); !errors.Is(err, errWaits) {
+			t.Errorf("write: %v", err)
+		}
+		r.close()
+	})
+}
