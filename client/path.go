@@ -140,7 +140,12 @@ func (c *Conn) ReadDir(ctx context.Context, path string) ([]Info, error) {
 	return all, nil
 }
 
-// ReadFile reads the file at path until the first end of file.
+// MaxFile is how much of a file ReadFile and ReadDir take: a server that gives
+// bytes without end is not to fill our memory.
+const MaxFile = 64 << 20
+
+// ReadFile reads the file at path until the first end of file. One that is longer
+// than MaxFile is an error.
 func (c *Conn) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	const room = 16 << 10 // a directory's server wants room for an entry at least
 	b := make([]byte, room)
@@ -154,6 +159,9 @@ func (c *Conn) ReadFile(ctx context.Context, path string) ([]byte, error) {
 		b = slices.Grow(b, room)
 		n, err = f.ReadContext(ctx, b[len(b):cap(b)])
 		b = b[:len(b)+n]
+		if len(b) > MaxFile {
+			return nil, fmt.Errorf("read %s: more than %d bytes", path, MaxFile)
+		}
 	}
 	if err != io.EOF {
 		return nil, err
