@@ -89,6 +89,9 @@ func (s *Store) add(g grant, life time.Duration) (made Grant, err error) {
 			if err := d.within(&g); err != nil {
 				return err
 			}
+			if err := d.strange(&g); err != nil {
+				return err
+			}
 		}
 		made, err = d.add(&g)
 		return err
@@ -108,6 +111,22 @@ func (d *draft) within(g *grant) error {
 	}
 	if !p.Expires.IsZero() && (g.Expires.IsZero() || g.Expires.After(p.Expires)) {
 		g.Expires = p.Expires
+	}
+	return nil
+}
+
+// strange says whether a guest may give a user or a key something. Who has come
+// by others is not cut because a guest gives him something and takes it back.
+func (d *draft) strange(g *grant) error {
+	if g.Kind == KindLink || d.find(g.Parent).Covers("") {
+		return nil
+	}
+	of := map[string]bool{g.Parent: true} // parents come before children
+	for _, o := range d.grants {
+		of[o.ID] = of[o.ID] || of[o.Parent]
+		if o.Kind == g.Kind && o.Key == g.Key && (g.Key != "" || o.User == g.User) && !of[o.ID] {
+			return fmt.Errorf("that %s holds grants of others, who may give more: %w", g.Kind, tree.ErrPermission)
+		}
 	}
 	return nil
 }

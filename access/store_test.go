@@ -396,3 +396,35 @@ func TestGuestLeavesGrantsForOthers(t *testing.T) {
 		invite(t, s, Invitation{Parent: boss})
 	}
 }
+
+// TestGuestCutsNobodyElsesGuests: a connection ends with any of the grants that
+// it came in with, so a guest gives none to those who hold some of others.
+func TestGuestCutsNobodyElsesGuests(t *testing.T) {
+	s := open(t, "")
+	_, token := invite(t, s, Invitation{Role: Owner})
+	eve := login(t, s, "eve", fp(1), token).GrantIDs()[0]
+	if _, err := s.Grant(Grant{Kind: KindUser, Role: View, Patterns: []string{"build"}, User: "bob"}); err != nil {
+		t.Fatal(err)
+	}
+	_, token = invite(t, s, Invitation{})
+	login(t, s, "ann", fp(2), token)
+	work := []string{"work"}
+	for _, g := range []Grant{
+		{Kind: KindUser, Role: View, Patterns: work, User: "bob", Parent: eve},
+		{Kind: KindKey, Role: View, Patterns: work, Key: fp(2), Parent: eve},
+	} {
+		if _, err := s.Grant(g); !errors.Is(err, tree.ErrPermission) {
+			t.Errorf("%s: %v", g.Kind, err)
+		}
+	}
+	for range 2 { // those that nobody knew, or that are its own
+		for _, g := range []Grant{
+			{Kind: KindUser, Role: View, Patterns: work, User: "rob", Parent: eve},
+			{Kind: KindKey, Role: View, Patterns: work, Key: fp(3), Parent: eve},
+		} {
+			if _, err := s.Grant(g); err != nil {
+				t.Errorf("%s: %v", g.Kind, err)
+			}
+		}
+	}
+}
