@@ -135,7 +135,11 @@ func (s *session) closePrompt(ctx context.Context, ok bool) error {
 	if p.anyKey && p.key != 0 && strings.ContainsRune(p.keys, p.key) {
 		return s.key(ctx, p.key)
 	}
-	if line := strings.TrimSpace(string(p.line)); ok && p.do != nil && line != "" {
+	line := strings.TrimSpace(string(p.line))
+	if line == "" {
+		line = p.empty
+	}
+	if ok && p.do != nil && line != "" {
 		return p.do(ctx, line)
 	}
 	return nil

@@ -186,7 +186,7 @@ func (s *session) chooseGuest(ctx context.Context, gs []guest, first int, what s
 		}
 		fmt.Fprintf(&b, "%2d  %s%s\n", i+1, g.user, asks)
 	}
-	s.open1(b.String(), what+" (number): ", func(ctx context.Context, line string) error {
+	s.open1(b.String(), fmt.Sprintf("%s (number, or Enter for %d): ", what, first+1), func(ctx context.Context, line string) error {
 		ctx, cancel := context.WithTimeout(ctx, serverPatience)
 		defer cancel()
 		n, err := strconv.Atoi(line)
@@ -195,8 +195,7 @@ func (s *session) chooseGuest(ctx context.Context, gs []guest, first int, what s
 		}
 		return do(ctx, gs[n-1])
 	})
-	s.prompt.line = []rune(strconv.Itoa(first + 1))
-	s.drawPrompt()
+	s.prompt.empty = strconv.Itoa(first + 1)
 	return nil
 }
 

@@ -14,6 +14,7 @@ type prompt struct {
 	line   []rune
 	anyKey bool   // no line: any key ends it
 	key    rune   // that key, when it was typed
+	empty  string // the line that an empty one stands for; "": none
 	keys   string // with anyKey: those that mean what they mean behind the prefix key
 	do     func(ctx context.Context, line string) error
 }
