@@ -131,20 +131,28 @@ func (w *world) besiege(t *testing.T, s *server) *siege {
 }
 
 // holds fails if others wait much longer than before, or the server has grown by
-// more than so many bytes.
+// more than so many bytes. Both are looked at again for a while: the machine may
+// have other things to do, and what was freed is not given back at once.
 func (s *siege) holds(most int) {
 	s.t.Helper()
-	median, worst := pings(s.t, s.friend, 500)
-	grown := s.server.memory() - s.memory
-	s.t.Logf("a request of somebody else: %v before, %v now, %v at worst; the server has grown by %d KiB", s.calm, median, worst, grown>>10)
-	if raceEnabled {
-		return // it has times and memory of its own
-	}
-	if median > 3*s.calm+time.Millisecond {
-		s.t.Errorf("a request takes %v, %v before", median, s.calm)
-	}
-	if grown > most {
-		s.t.Errorf("the server has grown by %d MiB, %d may be", grown>>20, most>>20)
+	for start := time.Now(); ; {
+		median, worst := pings(s.t, s.friend, 500)
+		grown := s.server.memory() - s.memory
+		slow, fat := median > 3*s.calm+time.Millisecond, grown > most
+		if (slow || fat) && !raceEnabled && time.Since(start) < patience {
+			continue
+		}
+		s.t.Logf("a request of somebody else: %v before, %v now, %v at worst; the server has grown by %d KiB", s.calm, median, worst, grown>>10)
+		if raceEnabled {
+			return // it has times and memory of its own
+		}
+		if slow {
+			s.t.Errorf("a request takes %v, %v before", median, s.calm)
+		}
+		if fat {
+			s.t.Errorf("the server has grown by %d MiB, %d may be", grown>>20, most>>20)
+		}
+		return
 	}
 }
 
