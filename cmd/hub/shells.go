@@ -220,13 +220,14 @@ words; among them, for hubs:
 				switch len(args) {
 				case 0:
 					text, err := srv.ReadFile(ctx, "/ctl")
+					err = srv.CtlError(err)
 					if err != nil {
 						return err
 					}
 					_, err = a.stdout.Write(text)
 					return err
 				case 1: // as it is: hub ctl 'fear build'
-					err := quitIsNoLoss(args[0], srv.WriteFile(ctx, "/ctl", []byte(args[0]+"\n")))
+					err := quitIsNoLoss(args[0], srv.CtlError(srv.WriteFile(ctx, "/ctl", []byte(args[0]+"\n"))))
 					if err == nil && strings.TrimSpace(args[0]) == "quit" {
 						hungUp(ctx, srv)
 					}

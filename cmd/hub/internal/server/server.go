@@ -10,7 +10,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"hubfs/client"
@@ -151,6 +153,9 @@ func connectError(a transport.Addr, start []string, err error) error {
 	e := &Error{Text: err.Error(), Hint: transport.Hint(err), Err: errors.Join(ErrUnreachable, err)}
 	switch {
 	case !errors.Is(err, transport.ErrNotRunning):
+	case a.Network == "tls": // somebody else's, as a rule
+		e.Text = fmt.Sprintf("no server is running at %s", a.Address)
+		e.Hint = "it has ended, or listens elsewhere now: who runs it has another link"
 	case !a.Local():
 		e.Text = fmt.Sprintf("no server is running at %s", a)
 		e.Hint = fmt.Sprintf("hubfs -a '%s' serves there", a)
@@ -168,13 +173,29 @@ func userName() string {
 	if u := os.Getenv("USER"); u != "" {
 		return u
 	}
-	return fmt.Sprintf("uid%d", os.Geteuid())
+	id := strconv.Itoa(os.Geteuid())
+	if u, err := user.LookupId(id); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "uid" + id
 }
 
 // Ctl writes a line of these words to /ctl. What the server has against it is
 // the error, without a word on how it was asked.
 func (s *Server) Ctl(ctx context.Context, words ...string) error {
-	return refused(s.WriteFile(ctx, "/ctl", []byte(Line(words...))))
+	return refused(s.CtlError(s.WriteFile(ctx, "/ctl", []byte(Line(words...)))))
+}
+
+// CtlError makes err, which came of opening /ctl, say what it means that there
+// is none.
+func (s *Server) CtlError(err error) error {
+	if err == nil || !strings.HasPrefix(err.Error(), "open /ctl: ") || !errors.Is(err, client.ErrNotExist) {
+		return err
+	}
+	return &Error{
+		Text: fmt.Sprintf("permission denied: server %s lets only those do that who may do more than watch", s.Addr),
+		Err:  errors.Join(client.ErrPermission, errors.Unwrap(err)),
+	}
 }
 
 // refused is what the server has against a request, without a word on how it

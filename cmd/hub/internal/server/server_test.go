@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/user"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +121,27 @@ func TestMissingSaysWhatWasMeant(t *testing.T) {
 	if err.Error() != `no shell "wrok" on server default` || !errors.As(err, &e) ||
 		e.Hint != `did you mean "work"? hub ls shows all` || !errors.Is(err, client.ErrNotExist) {
 		t.Errorf("%v, %+v", err, e)
+	}
+	// What one may not open is not there, though one may see it.
+	err = missing("shell", "work", "default", []string{"work"}, client.ErrNotExist)
+	if !strings.HasPrefix(err.Error(), "permission denied: work") || !errors.As(err, &e) || strings.Contains(e.Hint, "did you mean") {
+		t.Errorf("%v, %+v", err, e)
+	}
+}
+
+// Without an environment, as from cron, the account has a name still.
+func TestUserNameIsThatOfTheAccount(t *testing.T) {
+	t.Setenv("USER", "ann")
+	if got := userName(); got != "ann" {
+		t.Errorf("with $USER: %q", got)
+	}
+	os.Unsetenv("USER")
+	u, err := user.LookupId(strconv.Itoa(os.Geteuid()))
+	if err != nil {
+		t.Skip("this account has no name: ", err)
+	}
+	if got := userName(); got != u.Username {
+		t.Errorf("without $USER: %q, want %q", got, u.Username)
 	}
 }
 

@@ -106,6 +106,13 @@ func (st Status) hubNames() (names []string) {
 // missing is the error for a name that is not there, with the one that was
 // perhaps meant.
 func missing(what, name, server string, names []string, err error) error {
+	if slices.Contains(names, name) {
+		return &Error{
+			Text: fmt.Sprintf("permission denied: %s is there on server %s, but not for that", name, server),
+			Hint: "what let us in is for less: perhaps only to watch",
+			Err:  err,
+		}
+	}
 	hint := "hub ls shows what there is"
 	if near := nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q? hub ls shows all", near)
