@@ -75,7 +75,7 @@ func listenTCP(ctx context.Context, a Addr, o ListenOptions) (net.Listener, erro
 
 func listenError(a Addr, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return &opError{text: fmt.Sprintf("a server is already running at %s", a), kind: ErrInUse}
+		return &opError{text: fmt.Sprintf("somebody listens at %s already", a), kind: ErrInUse}
 	}
 	return fmt.Errorf("listen at %s: %w", a, err)
 }

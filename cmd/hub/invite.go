@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -50,6 +52,11 @@ func (o *inviteOptions) check() error {
 	case o.uses < 1:
 		return usagef("--uses %d: expected 1 or more", o.uses)
 	}
+	if _, port, err := net.SplitHostPort(o.host); err == nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return usagef("--host %s: expected HOST or HOST:PORT", o.host)
+		}
+	}
 	return nil
 }
 
@@ -78,8 +85,9 @@ type; with --view only watch; with --owner also end and remove, and let others i
 NAME may be a pattern, as 'ci/*'; '*' is everything.
 
 The link holds for a day unless --for says otherwise, and what came of it ends
-with it; what came of one without an end, --for 0, ends 30 days later. --list shows invitations and who came by them; --revoke ID ends one, and
-cuts at once who is there by it.
+with it; what came of one without an end, --for 0, ends 30 days later. --list
+shows invitations and who came by them; --revoke ID ends one, and cuts at once
+who is there by it.
 
 Guests come over TLS, and know the server by the fingerprint in the link. A server
 that does not listen for them is made to with --listen, as --listen :7777.`,
@@ -89,8 +97,8 @@ that does not listen for them is made to with --listen, as --listen :7777.`,
 			if err := o.check(); err != nil {
 				return err
 			}
-			if n := len(args); n == 1 && (list || revoke != "") || n == 0 && !list && revoke == "" || list && revoke != "" {
-				return &usageError{usagef("hub invite: expected a NAME, or --list, or --revoke ID"), helpFor(cmd)}
+			if n := len(args); n == 1 && (list || revoke != "") || n == 0 && !list && revoke == "" || list && revoke != "" || asJSON && !list {
+				return &usageError{usagef("hub invite: expected one of NAME, --list [--json], --revoke ID"), helpFor(cmd)}
 			}
 			return a.with(cmd.Context(), false, func(ctx context.Context, srv *server.Server) error {
 				switch {
@@ -128,8 +136,18 @@ func (a *app) invite(ctx context.Context, srv *server.Server, name string, o inv
 	if err != nil {
 		return err
 	}
+	if !there(st, name) { // it may come later, or be mistyped
+		fmt.Fprintf(a.stderr, "hub: there is no shell or hub %s yet\n", printable(name))
+	}
 	_, err = fmt.Fprintln(a.stdout, guestCommand(st, transport.Link{Addr: addr, Name: name, Token: token}))
 	return err
+}
+
+// there reports whether something has the name, or could match it.
+func there(st server.Status, name string) bool {
+	_, ok := st.Hub(name)
+	return ok || strings.ContainsAny(name, `*?[\`) ||
+		slices.ContainsFunc(st.Shells, func(sh server.Shell) bool { return sh.Name == name })
 }
 
 // guestCommand is what a guest pastes. A link to what is no shell is for the

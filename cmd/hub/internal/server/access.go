@@ -47,6 +47,12 @@ func (i Invitation) words() []string {
 // it.
 func (s *Server) Invite(ctx context.Context, i Invitation) (id, token string, err error) {
 	f, err := s.access(ctx, i.words()...)
+	if e := (*client.Error)(nil); errors.As(err, &e) {
+		// How the line is written is not what was asked.
+		if text, _, ok := strings.Cut(e.Text, ": invalid argument: expected invite "); ok {
+			err = &Error{Text: text, Err: err}
+		}
+	}
 	if err != nil {
 		return "", "", err
 	}
@@ -110,7 +116,13 @@ func (s *Server) accessWord(ctx context.Context, words ...string) error {
 }
 
 // Revoke ends a grant and what came of it. Who is here by it is cut at once.
-func (s *Server) Revoke(ctx context.Context, id string) error { return s.accessWord(ctx, "revoke", id) }
+func (s *Server) Revoke(ctx context.Context, id string) error {
+	err := s.accessWord(ctx, "revoke", id)
+	if e := (*client.Error)(nil); errors.As(err, &e) && errors.Is(e, client.ErrNotExist) {
+		return &Error{Text: fmt.Sprintf("no invitation or right %q", id), Hint: "hub invite --list shows them", Err: err}
+	}
+	return err
+}
 
 // RevokeAll ends whatever was given to guests for one shell or hub alone.
 func (s *Server) RevokeAll(ctx context.Context, name string) error {
