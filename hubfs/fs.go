@@ -102,6 +102,7 @@ type FS struct {
 	watchers sync.WaitGroup // one for each process and pipe that runs
 	noting   sync.WaitGroup // one for each note of a spool that is being written
 	storing  sync.WaitGroup // one for each store that is open
+	counting chan struct{}  // has a value while /stats is made for a guest
 
 	mu sync.Mutex
 	// guarded by mu
@@ -139,15 +140,16 @@ func newFS(cfg Config, start starter) *FS {
 	setDefault(&cfg.Grace, DefaultGrace)
 	fs := &FS{
 		cfg: cfg, log: cfg.Log, start: start, started: time.Now(),
-		budget:  hub.NewBudget(cfg.MaxRetained),
-		quit:    make(chan struct{}),
-		state:   newState(cfg.State),
-		disk:    filestore.OS{},
-		byName:  map[string]*shell{},
-		spooled: map[*hubFile]bool{},
-		going:   map[string]chan struct{}{},
-		rooms:   map[string]*room{},
-		trunc:   cfg.Trunc,
+		budget:   hub.NewBudget(cfg.MaxRetained),
+		quit:     make(chan struct{}),
+		state:    newState(cfg.State),
+		disk:     filestore.OS{},
+		byName:   map[string]*shell{},
+		spooled:  map[*hubFile]bool{},
+		going:    map[string]chan struct{}{},
+		rooms:    map[string]*room{},
+		counting: make(chan struct{}, 1),
+		trunc:    cfg.Trunc,
 	}
 	fs.root = newDir(fs, nil, "/", cfg.Owner, tree.ModeDir|0o777)
 	fs.shells = newShellsDir(fs)

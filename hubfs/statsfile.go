@@ -31,7 +31,7 @@ func (f *statsFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if !tree.Writable(mode) {
 		return &textHandle{c: c, content: f.content}, nil
 	}
-	return &statsHandle{f: f, due: time.Now()}, nil
+	return &statsHandle{f: f, c: c, due: time.Now()}, nil
 }
 
 // A statsHandle is one open of /stats that can be told what to give: one block
@@ -45,8 +45,9 @@ func (f *statsFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 // do if nobody waits any more.
 type statsHandle struct {
 	f *statsFile
+	c *tree.Caller
 
-	mu    sync.Mutex    // guards what follows; nothing is called while it is held
+	mu    sync.Mutex    // guards what follows; nothing that takes a lock is called while it is held
 	every time.Duration // between two blocks; 0: there is one
 	due   time.Time     // when the next block is to be made; zero: none is
 	left  string        // of the block that is being read
@@ -86,7 +87,8 @@ func (h *statsHandle) words() []word {
 func (h *statsHandle) begin(every time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.every, h.due, h.left, h.last = every, time.Now(), "", nil
+	h.dropLocked()
+	h.every, h.due, h.last = every, time.Now(), nil
 	if h.wake != nil {
 		h.timer.Reset(0)
 	}
@@ -94,6 +96,10 @@ func (h *statsHandle) begin(every time.Duration) {
 
 // make makes a block for the read that waits, if it is due.
 func (h *statsHandle) make() {
+	if h.c.Rights != nil { // all opens of guests keep one processor busy, and no more
+		h.f.fs.counting <- struct{}{}
+		defer func() { <-h.f.fs.counting }()
+	}
 	if !h.wanted() {
 		return
 	}
@@ -104,7 +110,11 @@ func (h *statsHandle) make() {
 		return
 	}
 	wake := h.wake
-	h.wake, h.left, h.last = nil, stats.text(h.last), &stats
+	h.dropLocked()
+	if text := stats.text(h.last); h.c.Holds(len(text)) == nil { // else there is none this time
+		h.left = text
+	}
+	h.wake, h.last = nil, &stats
 	now := time.Now()
 	switch {
 	case h.every == 0:
@@ -136,6 +146,7 @@ func (h *statsHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func
 	case h.left != "":
 		s := h.left[:min(len(h.left), max)]
 		h.left = h.left[len(s):]
+		_ = h.c.Holds(-len(s)) // less is no error
 		return append(dst, tree.Piece{Data: []byte(s)}), true, nil
 	case h.due.IsZero() || max <= 0:
 		return dst, true, nil
@@ -158,7 +169,16 @@ func (h *statsHandle) CancelRead() {
 // Close ends the open.
 func (h *statsHandle) Close() error {
 	h.CancelRead()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dropLocked()
 	return nil
+}
+
+// dropLocked lets go of what is left of a block.
+func (h *statsHandle) dropLocked() {
+	_ = h.c.Holds(-len(h.left)) // less is no error
+	h.left = ""
 }
 
 // newMetricsFile is /metrics: the counters in the words of whoever gave

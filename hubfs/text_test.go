@@ -52,6 +52,23 @@ func TestTextsAreHeldForTheirReader(t *testing.T) {
 				t.Errorf("%s: %d bytes are held when it is closed", at, *used)
 			}
 		}
+		all := guest("a", bounds{"*": lWrite})
+		var used *int
+		all.Hold, used = held(1 << 20)
+		st := s.openAs(all, "stats", tree.OpenRDWR)
+		woken := make(chan struct{}, 1)
+		if _, ready, err := st.h.(tree.StreamReader).ReadStream(nil, 0, 1, func() { woken <- struct{}{} }); ready || err != nil {
+			t.Fatal(ready, err)
+		}
+		<-woken
+		if got, _, err := st.try(0, 1); got == "" || err != nil || *used < 2 {
+			t.Errorf("stats: %q, %v, %d bytes are held", got, err, *used)
+		}
+		st.close()
+		if *used != 0 {
+			t.Errorf("stats: %d bytes are held when it is closed", *used)
+		}
+
 		view.Hold, _ = held(3)
 		f := s.openAs(view, "status", tree.OpenRead)
 		defer f.close()
