@@ -48,6 +48,15 @@ func (c *sshConn) Close() error {
 	return err
 }
 
+// terminate ends ssh, and waits for that. It is asked to first: it may be asking
+// for a password, and has to put the terminal back as it was.
+func (c *sshConn) terminate() {
+	c.ssh.Signal(syscall.SIGTERM)
+	kill := time.AfterFunc(lastWords, func() { c.ssh.Kill() })
+	defer kill.Stop()
+	<-c.ended
+}
+
 // dialSSH starts ssh, and waits until it has come to a server.
 func (d Dialer) dialSSH(ctx context.Context, a Addr) (net.Conn, error) {
 	argv, err := d.sshLine(ctx, a, findServer, a.target().name)
@@ -77,14 +86,13 @@ func (d Dialer) dialSSH(ctx context.Context, a Addr) (net.Conn, error) {
 	}()
 	if err := c.greeting(ctx); err != nil {
 		c.UnixConn.Close()
-		if errors.Is(err, errHungUp) {
+		if errors.Is(err, errHungUp) && ctx.Err() == nil {
 			select {
 			case <-c.ended:
 			case <-time.After(lastWords):
 			}
 		}
-		c.ssh.Kill()
-		<-c.ended
+		c.terminate()
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -182,7 +190,7 @@ echo; echo "hub9p: none"
 exit 127`
 
 // SSHCommand returns ssh as it is run for a, to run a script of sh with these
-// arguments over there; it is killed when ctx is done. Neither may hold a single
+// arguments over there; it is terminated when ctx is done. Neither may hold a single
 // quote, a backslash or an exclamation mark: the login shell over there may be
 // of any kind.
 func (d Dialer) SSHCommand(ctx context.Context, a Addr, script string, args ...string) (*exec.Cmd, error) {
@@ -190,7 +198,10 @@ func (d Dialer) SSHCommand(ctx context.Context, a Addr, script string, args ...s
 	if err != nil {
 		return nil, err
 	}
-	return exec.CommandContext(ctx, argv[0], argv[1:]...), nil
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // see terminate
+	cmd.WaitDelay = lastWords
+	return cmd, nil
 }
 
 func (d Dialer) sshLine(ctx context.Context, a Addr, script string, args ...string) ([]string, error) {

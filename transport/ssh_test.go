@@ -189,6 +189,40 @@ read line; echo "later" >&2; echo "$line"; exec cat`)
 	}
 }
 
+// Who asks for a password has set up the terminal for that, and puts it back.
+func TestSSHThatIsGivenUpPutsTheTerminalBack(t *testing.T) {
+	f := newFakeSSH(t)
+	f.program("ssh", `trap 'kill $!; echo yes >$DIR/back; exit 1' TERM
+sleep 1000 >/dev/null 2>&1 &
+echo "password: " >&2
+wait`)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	d := f.dialer()
+	d.Stderr = writerFunc(func([]byte) { cancel() })
+	if c, err := d.Dial(ctx, parse(t, "ssh!host")); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v", c, err)
+	}
+	if got := f.note("back"); got != "yes\n" {
+		t.Errorf("%q", got)
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	os.Remove(filepath.Join(f.dir, "back"))
+	cmd, err := d.SSHCommand(ctx, parse(t, "ssh!host"), "exit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = writerFunc(func([]byte) { cancel() })
+	if err := cmd.Run(); err == nil {
+		t.Error("it has ended well")
+	}
+	if got := f.note("back"); got != "yes\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // What ssh says last is the error, and not said twice.
 func TestLastWordsAreSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
