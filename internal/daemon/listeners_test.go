@@ -85,8 +85,8 @@ func TestListenAndUnlisten(t *testing.T) {
 	}
 
 	for line, want := range map[string]string{
-		"listen unix!" + path:   "already running",
-		"listen " + at[1]:       "already running",
+		"listen unix!" + path:   "somebody listens at",
+		"listen " + at[1]:       "somebody listens at",
 		"listen tcp!0.0.0.0!0":  "plain TCP can be read and altered",
 		"listen gopher!x":       "expected NAME",
 		"listen ssh!host":       "cannot listen there",
