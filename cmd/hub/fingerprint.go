@@ -19,6 +19,9 @@ It is made at first use, and kept in $XDG_CONFIG_HOME/hub/server.pem, or in
 		Args:              a.atMost(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.serverFlag != "" { // which may be of another machine
+				return &usageError{usagef("hub fingerprint: expected no -s: it is about this machine's servers"), "ssh HOST hub fingerprint says it of another's"}
+			}
 			key, err := daemon.ServerKey()
 			if err != nil {
 				return err
