@@ -85,7 +85,7 @@ func TestListenAndUnlisten(t *testing.T) {
 	}
 
 	for line, want := range map[string]string{
-		"listen unix!" + path:   "somebody listens at",
+		"listen unix!" + path:   "already running",
 		"listen " + at[1]:       "somebody listens at",
 		"listen tcp!0.0.0.0!0":  "plain TCP can be read and altered",
 		"listen gopher!x":       "expected NAME",
