@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
 	"strconv"
 	"sync"
 
@@ -33,7 +32,7 @@ type link struct {
 // errOther says that a shell is not the one that we were attached to.
 var errOther = errors.New("another shell")
 
-// open opens a view's files on a connection, and attaches. All requests but
+// openLink opens a view's files on a connection, and attaches. All requests but
 // those that need another's answer are under way at once. past gets what there
 // is to show of the output before st, if it is not nil.
 func (v *view) openLink(ctx context.Context, srv *server.Server, rows, cols int, past func(ctx context.Context, l *link) error) (*link, error) {
