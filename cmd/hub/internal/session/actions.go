@@ -101,17 +101,35 @@ func (s *session) page(text string, err error) error {
 // trouble shows an error that leaves the session as it is; one that the
 // session cannot go on from is returned.
 func (s *session) trouble(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || s.ends(err) {
+		return err
 	}
-	if lost(err) && s.away == nil && s.srv.Err() != nil {
-		return err // the loop sees to it
+	return s.page(errorText(err), nil)
+}
+
+// tell is trouble for the loop by itself: a page is what the keys look at, and
+// they may be looking now.
+func (s *session) tell(err error) error {
+	if err == nil || s.ends(err) {
+		return err
 	}
+	s.screen.say(errorText(err))
+	return nil
+}
+
+// ends reports whether the session cannot go on from err as it is: the loop
+// sees to that.
+func (s *session) ends(err error) bool {
+	return lost(err) && s.away == nil && s.srv.Err() != nil
+}
+
+// errorText is an error for people, in lines.
+func errorText(err error) string {
 	text := "hub: " + err.Error() + "\n"
 	if e := new(server.Error); errors.As(err, &e) && e.Hint != "" {
 		text += "hub: hint: " + e.Hint + "\n"
 	}
-	return s.page(text, nil)
+	return text
 }
 
 // open1 opens a prompt: any key ends it if do is nil, else a line that do gets.

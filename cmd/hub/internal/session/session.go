@@ -248,9 +248,9 @@ func (s *session) leave() {
 
 // enter shows v, in the mode that its shell wants.
 func (s *session) enter(v *view) error {
-	raw := s.cfg.Terminal.IsTerminal() && v.pty
+	s.raw = s.cfg.Terminal.IsTerminal() && v.pty
 	s.screen.undo()
-	if err := s.setRaw(raw); err != nil {
+	if err := s.setMode(); err != nil {
 		return err
 	}
 	s.view = v
@@ -267,12 +267,11 @@ func (s *session) sayLost(v *view) {
 		"hub: hint: hub kill %s gives it up\n", v.name, v.name))
 }
 
-// setRaw sets the terminal's mode.
-func (s *session) setRaw(raw bool) error {
+// setMode sets the terminal's mode.
+func (s *session) setMode() error {
 	s.cook()
-	s.raw = raw
-	s.screen.setRaw(raw)
-	if raw {
+	s.screen.setRaw(s.raw)
+	if s.raw {
 		restore, err := s.cfg.Terminal.Raw()
 		if err != nil {
 			return fmt.Errorf("terminal: %w", err)
@@ -397,7 +396,7 @@ func (s *session) mode(ctx context.Context, v *view, mode string) error {
 		defer cancel()
 		l := v.now()
 		if err := l.openInput(ctx, v); err != nil {
-			return s.trouble(err)
+			return s.tell(err)
 		}
 		v.typed.connect(l.in)
 		s.screen.say(fmt.Sprintf("hub: you may type to shell %s\n", v.name))
@@ -428,7 +427,7 @@ func (s *session) signal(ctx context.Context, sig os.Signal) error {
 		return nil
 	case syscall.SIGINT:
 		if !s.raw && s.cfg.Terminal.IsTerminal() {
-			return s.trouble(s.view.interrupt(ctx))
+			return s.tell(s.view.interrupt(ctx))
 		}
 	case syscall.SIGQUIT:
 		if !s.raw && s.cfg.Terminal.IsTerminal() {
@@ -451,8 +450,8 @@ func (s *session) suspend() error {
 
 // resume goes on after a stop.
 func (s *session) resume(ctx context.Context) error {
-	if err := s.setRaw(s.raw); err != nil {
+	if err := s.setMode(); err != nil {
 		return err
 	}
-	return s.trouble(s.view.redraw(ctx))
+	return s.tell(s.view.redraw(ctx))
 }

@@ -440,3 +440,20 @@ func TestLostShellSaysSo(t *testing.T) {
 		p.leaves()
 	}
 }
+
+// TestSignalsLeaveTheKeysAlone: what is typed is looked at while signals are
+// taken, and neither minds the other. It is for the race detector.
+func TestSignalsLeaveTheKeysAlone(t *testing.T) {
+	w := newWorld(t)
+	w.shell("s", echo, false)
+	p := w.attach("s", true, nil)
+	p.out.expect(t, "ready")
+	for range 20 {
+		p.signals <- syscall.SIGCONT
+		p.types("x")
+	}
+	p.types("\r")
+	p.out.expect(t, "got <"+strings.Repeat("x", 20)+">")
+	p.types("\x1cd")
+	p.leaves()
+}
