@@ -121,7 +121,7 @@ func guestHub(b *testing.B, words string) (out *client.File, where string) {
 	if err := wc.WriteFile(ctx, "/ctl", []byte(words)); err != nil {
 		b.Fatal(err)
 	}
-	g := w.party("reader", "--view", "stream")
+	g := w.party("reader", "stream") // one who may write counts in fear, and loses nothing
 	return f, fmt.Sprintf("tls://%s#%s %s", g.link.Addr.Address, g.link.Addr.Pin, filepath.Join(w.dir, "reader", "client.pem"))
 }
 
