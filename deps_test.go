@@ -19,18 +19,19 @@ const module = "hubfs/"
 // exist; an import that is not here is a mistake, not a reason to add it.
 var layers = map[string][]string{
 	// Leaves import nothing of ours.
-	"hub":            {},
-	"pipes":          {},
-	"tree":           {},
-	"transport":      {},
-	"internal/wire":  {},
-	"internal/fdio":  {},
-	"internal/flock": {},
-	"internal/graph": {},
-	"internal/lobby": {},
+	"hub":                {},
+	"pipes":              {},
+	"tree":               {},
+	"transport":          {},
+	"internal/wire":      {},
+	"internal/fdio":      {},
+	"internal/flock":     {},
+	"internal/graph":     {},
+	"internal/lobby":     {},
+	"internal/wholefile": {},
 
 	// Who may do what. One process has the file in which that is kept.
-	"access": {"tree", "internal/flock"},
+	"access": {"tree", "internal/flock", "internal/wholefile"},
 
 	// The second direction of a connection that carries 9P both ways.
 	"internal/both": {"internal/wire"},
@@ -59,7 +60,7 @@ var layers = map[string][]string{
 	"internal/daemon":   {"access", "transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby", "internal/fdio"},
 	"internal/hubfscli": {"internal/daemon", "transport"},
 	"cmd/hubfs":         {"internal/hubfscli"},
-	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph"},
+	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph", "internal/wholefile"},
 
 	// Tests only: a server in the test's own process, the server under random
 	// load, and the programs, driven as a user drives them.

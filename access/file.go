@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"hubfs/internal/flock"
+	"hubfs/internal/wholefile"
 	"hubfs/tree"
 )
 
@@ -223,7 +224,7 @@ func (f *file) save(st *state) error {
 	if err := f.prepare(); err != nil {
 		return err
 	}
-	if err := replace(f.path, text); err != nil {
+	if err := wholefile.Replace(f.path, text); err != nil {
 		return err
 	}
 	f.text = text
@@ -250,33 +251,4 @@ func (f *file) prepare() error {
 		return fmt.Errorf("%s has come to be meanwhile, by another server", f.path)
 	}
 	return nil
-}
-
-// replace puts a file with the text at path, at once and for good.
-func replace(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	// The lock is ours and the folder too: what is left of another attempt may
-	// be overwritten.
-	tmp, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(text)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"hubfs/internal/flock"
+	"hubfs/internal/wholefile"
 	"hubfs/transport"
 )
 
@@ -81,21 +82,7 @@ func (k Known) remember(ctx context.Context, address, pin string) error {
 	if n := len(data); n > 0 && data[n-1] != '\n' {
 		data = append(data, '\n')
 	}
-	return writeFile(k.path, fmt.Appendf(data, "%s %s\n", address, pin))
-}
-
-// writeFile replaces a private file as a whole.
-func writeFile(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".known") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return wholefile.Replace(k.path, fmt.Appendf(data, "%s %s\n", address, pin))
 }
 
 func (k Known) otherKey(address, old, pin string) error {
