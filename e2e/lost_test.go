@@ -170,7 +170,8 @@ func TestLostConnectionOnATerminal(t *testing.T) {
 	term.Expect("\x1b[24;1H")
 	term.ExpectMatch(`hub: connection lost, \d+ s; Ctrl-\\ d leaves`)
 	term.Resize(30, 100)
-	term.Type("stty size; echo kept-$((1001+1))\r")
+	asked := "stty size; echo kept-$((1001+1))\r"
+	term.Type(asked)
 	term.ExpectMatch(`\x1b\[30;1H.*hub: connection lost, \d+ s; Ctrl-\\ d leaves`)
 	term.Type("\x1cs")
 	term.Expect("typed bytes wait")
@@ -186,7 +187,10 @@ func TestLostConnectionOnATerminal(t *testing.T) {
 	term.ExpectMatch(`connection lost, \d+ s`)
 	term.Type("echo never\r")
 	term.Type(detach)
-	term.Expect("hub: detached from work; 11 typed bytes were not taken")
+	// The shell may have answered what it was asked before the server
+	// acknowledged that it was typed.
+	term.ExpectMatch(fmt.Sprintf("hub: detached from work; (%d|%d) typed bytes were not taken",
+		len("echo never\r"), len("echo never\r")+len(asked)))
 	term.Exits(0)
 }
 
