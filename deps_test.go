@@ -47,6 +47,21 @@ var layers = map[string][]string{
 	"client":   {"internal/wire", "internal/fdio", "internal/both"},
 	"shellctl": {"pipes", "internal/fdio"},
 
+	// One command on many nodes: sets of tasks, what nodes say to one another,
+	// what runs tasks, who the nodes are and whether they live, the tasks of a
+	// session on them, their input and output, and all that as files.
+	"hostlist":           {},
+	"taskfs/ranks":       {},
+	"taskfs/frame":       {"pipes"},
+	"taskfs/task":        {"pipes"},
+	"taskfs/fence":       {},
+	"taskfs/cluster":     {"taskfs/frame", "taskfs/fence", "tree"},
+	"taskfs/gather":      {"taskfs/ranks", "hub"},
+	"taskfs/scatter":     {"taskfs/ranks", "hub", "pipes"},
+	"taskfs/gang":        {"taskfs/cluster", "taskfs/frame", "taskfs/fence", "taskfs/gather", "taskfs/ranks", "taskfs/task", "pipes", "hostlist"},
+	"taskfs":             {"taskfs/cluster", "taskfs/gang", "taskfs/gather", "taskfs/scatter", "taskfs/ranks", "taskfs/task", "tree", "hub", "pipes", "hostlist"},
+	"internal/supervise": {"taskfs/task", "pipes", "shellctl"},
+
 	// A pipe between two streams, through a program or not: it knows no hub.
 	"hubfs/internal/conduit": {"pipes", "shellctl"},
 
