@@ -66,7 +66,7 @@ var layers = map[string][]string{
 	"hubfs/internal/conduit": {"pipes", "shellctl"},
 
 	// The one place where the parts meet.
-	"hubfs": {"access", "hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/flock", "internal/graph"},
+	"hubfs": {"taskfs", "access", "hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/flock", "internal/graph"},
 
 	// The counters in Prometheus' words.
 	"internal/metrics": {"hubfs"},

@@ -9,10 +9,11 @@ import (
 // was renamed or its rights are others, is not described to it either. Callers
 // without bounds have the nodes themselves.
 type bound struct {
-	fs   *FS
-	c    *tree.Caller
-	node tree.Node
-	seen tree.Info // what it was when it was found
+	fs    *FS
+	c     *tree.Caller
+	node  tree.Node
+	under *remoteDir // in which it lies, and whose rule is its own; nil: in none
+	seen  tree.Info  // what it was when it was found
 }
 
 // A boundDir is a bound of a directory, and a boundFile one of a file.
@@ -73,7 +74,7 @@ func infoFor(c *tree.Caller, n tree.Node) tree.Info {
 func (b *bound) check(c *tree.Caller, may func(r rule) bool) error {
 	b.fs.mu.Lock()
 	defer b.fs.mu.Unlock()
-	r := ruleLocked(b.node)
+	r := b.ruleLocked()
 	switch {
 	case !r.may(c, r.see):
 		return tree.ErrNotExist
@@ -81,6 +82,13 @@ func (b *bound) check(c *tree.Caller, may func(r rule) bool) error {
 		return tree.ErrPermission
 	}
 	return nil
+}
+
+func (b *bound) ruleLocked() rule {
+	if b.under != nil {
+		return b.under.rule()
+	}
+	return ruleLocked(b.node)
 }
 
 // Stat describes the node. One that is not there any more keeps its name and
@@ -121,7 +129,11 @@ func (b *bound) Change(c *tree.Caller, ch tree.Change) error {
 
 // Lookup finds a child.
 func (b *boundDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
-	return b.node.(tree.Dir).Lookup(c, name)
+	n, err := b.node.(tree.Dir).Lookup(c, name)
+	if b.under != nil {
+		return b.under.find(c, n, err)
+	}
+	return n, err
 }
 
 // List describes the children.

@@ -53,6 +53,9 @@ func (d *dir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	}
 	d.fs.mu.Lock()
 	k, ok := d.kids[base]
+	if !ok && d.parent == nil && base == remoteAlias {
+		k, ok = d.kids[remoteName]
+	}
 	d.fs.mu.Unlock()
 	if !ok {
 		return nil, tree.ErrNotExist
@@ -362,6 +365,8 @@ func (d *dir) eachHubLocked(fn func(*hubFile)) {
 			fn(k)
 		case *dir:
 			k.eachHubLocked(fn)
+		case *remoteDir:
+			k.hubs.eachHubLocked(fn)
 		}
 	}
 }
@@ -393,9 +398,15 @@ func (fs *FS) hubAtLocked(path string) *hubFile {
 		if f, ok := k.(*hubFile); ok && !deeper {
 			return f
 		}
-		if sub, ok := k.(*dir); ok && deeper {
-			d, rest = sub, more
-			continue
+		switch k := k.(type) {
+		case *dir:
+			if deeper {
+				d, rest = k, more
+				continue
+			}
+		case *remoteDir: // whose hubs are known by all of their path
+			f, _ := k.hubs.kids[more].(*hubFile)
+			return f
 		}
 		return nil
 	}

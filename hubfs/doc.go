@@ -9,6 +9,7 @@
 //	/NAME0.note                     what is written there signals shell NAME
 //	/shell/NAME/                    ctl status wait args env dir clients
 //	                                stdin stdout stderr input@KEY
+//	/remote/                        one command on many nodes, see package taskfs
 //
 // A hub is opened as NAME, from its oldest byte; as NAME@end, from its end; as
 // NAME@-N, from N bytes before the end; and as NAME@, where the offset of each
@@ -83,6 +84,15 @@
 //
 // A mark in FROM ends nothing. A plain pipe sets it in TO, unless plain pipes
 // lead from there back to FROM: nothing would stop it.
+//
+// # Sessions
+//
+// What is in /remote is a Remote's, but for the hubs of its sessions: it makes them
+// through Streams, and they are opened, counted, set and told of as hubs are, under
+// remote/N/NAME. They are their session's: they end and go with it, and nobody
+// renames them. Who may see remote reads all that is in it, and who owns it runs
+// commands; there is no right to a part. The names that a Remote gives as qid.path
+// are its own: ours are counted from 1, so that it has those with the top bit.
 //
 // # Spools
 //

@@ -13,6 +13,7 @@ import (
 	"hubfs/access"
 	"hubfs/hub"
 	"hubfs/hub/filestore"
+	"hubfs/taskfs"
 	"hubfs/tree"
 )
 
@@ -65,6 +66,11 @@ type Config struct {
 	// is no such file.
 	Access *access.Store
 
+	// Remote makes what runs commands on many nodes, as the folder /remote, with
+	// hubs that it makes by streams; nil: there is no such folder. It is called
+	// once, by New.
+	Remote func(streams taskfs.Streams) Remote
+
 	// Metrics writes the counters as a monitor wants them, for /metrics; nil:
 	// there is no such file.
 	Metrics func(Stats) string
@@ -95,6 +101,7 @@ type FS struct {
 	root    *dir
 	shells  *shellsDir
 	events  *eventsFile
+	remote  *remoteDir // nil: there is none
 
 	quitOnce sync.Once
 	paths    atomic.Uint64  // the last qid.path given out
@@ -161,6 +168,10 @@ func newFS(cfg Config, start starter) *FS {
 	if cfg.Access != nil {
 		fs.root.add(newAccessFile(fs))
 		fs.followGrants()
+	}
+	if cfg.Remote != nil {
+		fs.remote = newRemoteDir(fs, cfg.Remote)
+		fs.root.add(fs.remote)
 	}
 	return fs
 }

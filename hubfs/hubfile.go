@@ -16,10 +16,11 @@ const pathStep = 5
 // A hubFile is a hub in the tree.
 type hubFile struct {
 	meta
-	hub    *hub.Hub
-	parent *dir
-	shell  *shell // whose stdin, stdout or stderr it is; nil: a hub of its own
-	input  bool   // it is a stdin
+	hub     *hub.Hub
+	parent  *dir
+	shell   *shell // whose stdin, stdout or stderr it is; nil: nobody's
+	session bool   // it is a stream of a session, see remoteDir
+	input   bool   // it is a stdin
 
 	// guarded by fs.mu
 	opens    int
@@ -35,32 +36,35 @@ type hubFile struct {
 func newHubFile(fs *FS, d *dir, name string, c *tree.Caller, perm uint32, s *shell, store hub.Store) *hubFile {
 	f := &hubFile{parent: d, shell: s, input: s != nil && name == s.name+sufStdin}
 	f.init(fs, fs.newPath(), name, c.User, perm)
-	var budget *hub.Budget
-	budget, f.room = fs.retainedLocked(c)
-	f.hub = hub.New(hub.Options{
-		Size:   fs.cfg.Size,
-		Input:  f.input,
-		Fear:   fs.fear,
-		Trunc:  fs.trunc,
-		Limit:  fs.cfg.Limit,
-		Budget: budget,
-		OnDrop: f.dropped,
-		Store:  store,
+	f.makeLocked(c, hub.Options{Input: f.input, Trunc: fs.trunc, Store: store})
+	return f
+}
 
-		OnSpoolFail: f.spoolFailed,
-	})
+// makeLocked makes the hub of f for c, with what o says and the modes that new
+// hubs have now. Whether readers begin at its end o says.
+func (f *hubFile) makeLocked(c *tree.Caller, o hub.Options) {
+	fs := f.fs
+	setDefault(&o.Size, fs.cfg.Size)
+	o.Fear = o.Fear || fs.fear
+	o.Limit = fs.cfg.Limit
+	o.Budget, f.room = fs.retainedLocked(c)
+	o.OnDrop, o.OnSpoolFail = f.dropped, f.spoolFailed
+	f.hub = hub.New(o)
 	if fs.frozen {
 		f.hub.Freeze()
 	}
-	return f
 }
+
+// loose reports whether the hub is nobody's but its maker's: neither a shell's
+// nor a session's.
+func (f *hubFile) loose() bool { return f.shell == nil && !f.session }
 
 // linkLocked gives f its name in d.
 func (d *dir) linkLocked(f *hubFile) {
 	d.kids[f.name] = f
 	f.linked = true
 	d.fs.nodes++
-	if f.shell == nil {
+	if f.loose() {
 		d.fs.loose++
 		f.countSpoolLocked()
 		d.fs.changedLocked()
@@ -72,7 +76,7 @@ func (d *dir) unlinkLocked(f *hubFile) {
 	delete(d.kids, f.name)
 	f.linked = false
 	d.fs.nodes--
-	if f.shell == nil {
+	if f.loose() {
 		d.fs.loose--
 		f.countSpoolLocked()
 		d.fs.changedLocked()
@@ -244,18 +248,25 @@ func (f *hubFile) removeLocked(c *tree.Caller) error {
 	switch {
 	case f.shell != nil:
 		return fmt.Errorf("%s belongs to shell %s: remove the shell: %w", f.name, f.shell.name, tree.ErrPermission)
+	case f.session:
+		return fmt.Errorf("%s belongs to a session, and goes with it: %w", f.pathLocked(), tree.ErrPermission)
 	case !mayOwnLocked(c, f):
 		return fmt.Errorf("only %s, the owner, may remove %s: %w", f.owner, f.name, tree.ErrPermission)
 	case !f.linked:
 		return tree.ErrNotExist
 	}
+	f.goLocked()
+	return nil
+}
+
+// goLocked takes the name away of f, which has one.
+func (f *hubFile) goLocked() {
 	f.sayLocked("hub rm")
 	if f.spool != nil {
 		f.spool.removeLocked()
 	}
 	f.parent.unlinkLocked(f)
 	f.dropLocked()
-	return nil
 }
 
 // A hubView is NAME@, NAME@end or NAME@-N: a hub that is opened in another
@@ -279,5 +290,11 @@ func (v *hubView) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	return v.f.open(c, mode, v.at)
 }
 
-// Change accepts what has no effect; the rest is for the hub's own name.
-func (v *hubView) Change(c *tree.Caller, ch tree.Change) error { return v.f.meta.Change(c, ch) }
+// Change accepts what has no effect; the rest is for the hub's own name. A hub of
+// a session has none but this, by which its owner changes its mode.
+func (v *hubView) Change(c *tree.Caller, ch tree.Change) error {
+	if v.f.session && ch.Name == nil {
+		return v.f.Change(c, ch)
+	}
+	return v.f.meta.Change(c, ch)
+}

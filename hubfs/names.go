@@ -24,7 +24,7 @@ const maxDepth = 16
 // to be in their way.
 var taken = map[string]bool{
 	"access": true, "ctl": true, "status": true, "events": true, "shell": true, "stats": true, "metrics": true,
-	"pipes": false, "remote": false,
+	"remote": true, "pipes": false,
 }
 
 // Files of a shell called NAME, at the root.

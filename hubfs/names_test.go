@@ -47,7 +47,7 @@ func TestNamesAreCheckedWithTheReason(t *testing.T) {
 		{"pipes", tree.ErrInvalid, "own"},
 		{"events", tree.ErrExist, "own"},
 		{"shell", tree.ErrExist, "own"},
-		{"remote", tree.ErrInvalid, "own"},
+		{"remote", tree.ErrExist, "own"},
 		{"there", tree.ErrExist, "exists"},
 		{"dir", tree.ErrExist, "exists"},
 		{"sh0", tree.ErrExist, "belongs to shell sh"},

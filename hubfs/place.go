@@ -15,7 +15,8 @@ func (s *shell) newPlace(at int64) *hub.Reader {
 // isHost reports whether h is a reader of the host: of the connection on which
 // it hosts, or did last.
 func (h *hubHandle) isHost() bool {
-	return h.f.input && h.f.shell.hosted && h.f.shell.hostConn.Load() == h.conn
+	s := h.f.shell
+	return s != nil && h.f.input && s.hosted && s.hostConn.Load() == h.conn
 }
 
 // takePlace is called when a reader of the host has taken its stand.

@@ -38,6 +38,10 @@ func ruleLocked(n tree.Node) rule {
 			see: view, read: view, write: nobody}
 	case *hubFile:
 		switch s := n.shell; {
+		case n.session && n.input: // what is typed is for its tasks alone
+			return rule{path: remoteName, owner: n.owner, see: own, read: own, write: own}
+		case n.session:
+			return rule{path: remoteName, owner: n.owner, see: view, read: view, write: own}
 		case s == nil:
 			return rule{path: n.pathLocked(), owner: n.owner, see: view, read: view, write: write}
 		case n.input: // what is typed is for the shell alone
@@ -67,6 +71,8 @@ func ruleLocked(n tree.Node) rule {
 		return n.shell.rule(view, view, nobody)
 	case *text:
 		return n.rule
+	case *remoteDir:
+		return n.rule()
 	case *shellsDir:
 		return rule{below: true, see: view, read: view, write: nobody}
 	case *eventsFile:

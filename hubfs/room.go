@@ -46,6 +46,8 @@ func (d *dir) madeLocked(user string) (n int) {
 				n++
 			}
 			n += k.madeLocked(user)
+		case *remoteDir:
+			n += k.hubs.madeLocked(user)
 		}
 	}
 	return n

@@ -166,7 +166,7 @@ func (f *hubFile) spoolFailed(err error) {
 
 // countSpoolLocked keeps the books of the loose hubs that are on disk.
 func (f *hubFile) countSpoolLocked() {
-	if f.spool != nil && f.linked && f.shell == nil {
+	if f.spool != nil && f.linked && f.loose() {
 		f.fs.spooled[f] = true
 	} else {
 		delete(f.fs.spooled, f)

@@ -107,7 +107,7 @@ func (fs *FS) spoolWord(c *tree.Caller, args []string) error {
 		return err
 	}
 	f.spooling = true
-	name, registered := f.pathLocked(), f.shell == nil
+	name, registered := f.pathLocked(), f.loose()
 	fs.mu.Unlock()
 
 	sp, err = fs.newSpool(f, name, registered, o)

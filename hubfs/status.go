@@ -42,7 +42,7 @@ func (fs *FS) hubsLocked(c *tree.Caller) []namedHub {
 }
 
 // status is the content of /status for c: one line a thing, the server first, then
-// hubs with their readers, then shells, pipes and connections.
+// hubs with their readers, then shells, pipes, sessions and connections.
 func (fs *FS) status(c *tree.Caller) string {
 	fs.mu.Lock()
 	hubs := fs.hubsLocked(c)
@@ -54,6 +54,7 @@ func (fs *FS) status(c *tree.Caller) string {
 		shells = append(shells, "shell "+s.statusLocked()+"\n")
 	}
 	pipes := fs.pipeLinesLocked(c)
+	sessions := fs.remote != nil && seesLocked(c, fs.remote)
 	fs.mu.Unlock()
 	slices.Sort(shells)
 
@@ -79,6 +80,11 @@ func (fs *FS) status(c *tree.Caller) string {
 	}
 	for _, line := range pipes {
 		b.WriteString(line())
+	}
+	if sessions {
+		for _, line := range fs.remote.remote.Sessions() {
+			b.WriteString("session " + line + "\n")
+		}
 	}
 	if fs.cfg.Conns != nil {
 		for _, conn := range fs.cfg.Conns() {

@@ -231,6 +231,9 @@ func (fs *FS) endHub(c *tree.Caller, path, status string) (*hubFile, error) {
 	if s := f.shell; s != nil && s.state != exited && !f.input {
 		return nil, fmt.Errorf("end: %s is output of shell %s and ends with it: %w", path, s.name, tree.ErrBusy)
 	}
+	if f.session && !f.input {
+		return nil, fmt.Errorf("end: %s is output of a session and ends with it: %w", path, tree.ErrBusy)
+	}
 	f.endLocked(status)
 	return f, nil
 }
@@ -252,6 +255,9 @@ func (fs *FS) reopenHub(c *tree.Caller, path string) (*hubFile, error) {
 	}
 	if s := f.shell; s != nil && s.state == exited {
 		return nil, fmt.Errorf("reopen: %s ended with shell %s: %w", path, s.name, tree.ErrInvalid)
+	}
+	if f.session {
+		return nil, fmt.Errorf("reopen: %s belongs to a session, which opens and ends it: %w", path, tree.ErrInvalid)
 	}
 	fs.later(func() { f.hub.Reopen(); f.changed() })
 	return f, nil
