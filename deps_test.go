@@ -33,6 +33,10 @@ var layers = map[string][]string{
 	// Who may do what. One process has the file in which that is kept.
 	"access": {"tree", "internal/flock", "internal/wholefile"},
 
+	// Commands and fields of the files of a tree, and handles of such files.
+	"internal/lex":     {"tree"},
+	"internal/handles": {"tree", "hub"},
+
 	// The second direction of a connection that carries 9P both ways.
 	"internal/both": {"internal/wire"},
 
@@ -59,14 +63,14 @@ var layers = map[string][]string{
 	"taskfs/gather":      {"taskfs/ranks", "hub"},
 	"taskfs/scatter":     {"taskfs/ranks", "hub", "pipes"},
 	"taskfs/gang":        {"taskfs/cluster", "taskfs/frame", "taskfs/fence", "taskfs/gather", "taskfs/ranks", "taskfs/task", "pipes", "hostlist"},
-	"taskfs":             {"taskfs/cluster", "taskfs/gang", "taskfs/gather", "taskfs/scatter", "taskfs/ranks", "taskfs/task", "tree", "hub", "pipes", "hostlist"},
+	"taskfs":             {"taskfs/cluster", "taskfs/gang", "taskfs/gather", "taskfs/scatter", "taskfs/ranks", "taskfs/task", "tree", "hub", "pipes", "hostlist", "internal/lex", "internal/handles"},
 	"internal/supervise": {"taskfs/task", "pipes", "shellctl"},
 
 	// A pipe between two streams, through a program or not: it knows no hub.
 	"hubfs/internal/conduit": {"pipes", "shellctl"},
 
 	// The one place where the parts meet.
-	"hubfs": {"taskfs", "access", "hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/flock", "internal/graph"},
+	"hubfs": {"taskfs", "access", "hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/lex", "internal/handles", "internal/flock", "internal/graph"},
 
 	// The counters in Prometheus' words.
 	"internal/metrics": {"hubfs"},
@@ -94,7 +98,7 @@ var thirdParty = map[string]struct {
 		"the codec and types of 9P2000, behind a check of every length"},
 	"github.com/creack/pty": {[]string{"shellctl"},
 		"opens pseudo terminals on every Unix"},
-	"github.com/google/shlex": {[]string{"hubfs"},
+	"github.com/google/shlex": {[]string{"internal/lex"},
 		"splits the lines of ctl as a shell does"},
 	"github.com/prometheus/client_model": {[]string{"internal/metrics"},
 		"Prometheus' own data model"},

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"hubfs/access"
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -24,14 +26,14 @@ func newAccessFile(fs *FS) *accessFile {
 // Open opens /access.
 func (f *accessFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	content := func() string { return f.fs.grantLines(c) }
-	return &accessHandle{f: f, c: c, text: textHandle{c: c, content: content}}, nil
+	return &accessHandle{f: f, c: c, text: handles.NewText(c, content)}, nil
 }
 
 // An accessHandle is one open of /access.
 type accessHandle struct {
 	f    *accessFile
 	c    *tree.Caller
-	text textHandle // only the reading lane touches it
+	text *handles.Text // only the reading lane touches it
 
 	mu      sync.Mutex // guards what follows
 	said    bool       // a word was: reads give answers, and no list any more
@@ -51,7 +53,7 @@ func (h *accessHandle) WriteAt(p []byte, off int64) (int, error) {
 	if full {
 		return 0, fmt.Errorf("access: read the answers first: %w", tree.ErrBusy)
 	}
-	err := eachLine(p, func(args []string) error { return doWord(h.words(), args) })
+	err := lex.Each(p, func(args []string) error { return lex.Do(h.words(), args) })
 	if err != nil {
 		return 0, err
 	}
@@ -63,7 +65,7 @@ func (h *accessHandle) WriteAt(p []byte, off int64) (int, error) {
 func (h *accessHandle) answer(words ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.answers += fields(words...) + "\n"
+	h.answers += lex.Fields(words...) + "\n"
 }
 
 // ReadAt reads the list, or the answers; of these the offset says nothing, for
@@ -156,5 +158,5 @@ func grantLine(g access.Grant) string {
 	case g.Approved:
 		state = "approved"
 	}
-	return fields(g.ID, g.Kind, g.User, string(g.Role), strings.Join(g.Patterns, " "), expires, uses, state)
+	return lex.Fields(g.ID, g.Kind, g.User, string(g.Role), strings.Join(g.Patterns, " "), expires, uses, state)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hubfs/access"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -18,19 +19,19 @@ const (
 )
 
 // words are the commands of the file.
-func (h *accessHandle) words() []word {
-	return []word{
-		{"invite", inviteUsage, "make a link; the answer is its ID and its token", 2, -1, h.invite},
-		{"grant", grantUsage, "give a role to a user or a key; the answer is the grant's ID", 3, -1, h.grant},
-		{"revoke", "ID", "end a grant and what came of it", 1, 1, func(args []string) error {
+func (h *accessHandle) words() []lex.Word {
+	return []lex.Word{
+		lex.Command("invite", inviteUsage, "make a link; the answer is its ID and its token", 2, -1, h.invite),
+		lex.Command("grant", grantUsage, "give a role to a user or a key; the answer is the grant's ID", 3, -1, h.grant),
+		lex.Command("revoke", "ID", "end a grant and what came of it", 1, 1, func(args []string) error {
 			return h.decide(args[0], func(g access.Grant) error { return h.store().Revoke(g.ID) })
-		}},
-		{"approve", "ID", "let somebody who asks do what he was invited to", 1, 1, func(args []string) error {
+		}),
+		lex.Command("approve", "ID", "let somebody who asks do what he was invited to", 1, 1, func(args []string) error {
 			return h.decide(args[0], func(g access.Grant) error { return h.f.fs.approve(g, true, h.c.User) })
-		}},
-		{"deny", "ID", "send somebody away who asks", 1, 1, func(args []string) error {
+		}),
+		lex.Command("deny", "ID", "send somebody away who asks", 1, 1, func(args []string) error {
 			return h.decide(args[0], func(g access.Grant) error { return h.f.fs.approve(g, false, h.c.User) })
-		}},
+		}),
 	}
 }
 
@@ -50,28 +51,28 @@ type bid struct {
 // behind the role is a pattern, whatever it looks like.
 func parseBid(args []string) (b bid, err error) {
 	if b.role, err = access.ParseRole(args[0]); err != nil {
-		return b, malformed("role %q", clip(args[0]))
+		return b, lex.Malformed("role %q", lex.Clip(args[0]))
 	}
 	for i, arg := range args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
 		switch {
 		case i > 0 && name == "for":
 			if b.life, err = time.ParseDuration(value); err != nil || b.life <= 0 {
-				return b, malformed("for=%s is not a time, as 2h or 30m", clip(value))
+				return b, lex.Malformed("for=%s is not a time, as 2h or 30m", lex.Clip(value))
 			}
 		case i > 0 && name == "uses":
 			if b.uses, err = strconv.Atoi(value); err != nil || b.uses < 1 {
-				return b, malformed("uses=%s is not a number of 1 or more", clip(value))
+				return b, lex.Malformed("uses=%s is not a number of 1 or more", lex.Clip(value))
 			}
 		case i > 0 && name == "as":
 			if b.as = access.GuestName(value); b.as == "" {
-				return b, malformed("as=%s: a name has letters, digits, . _ or -", clip(value))
+				return b, lex.Malformed("as=%s: a name has letters, digits, . _ or -", lex.Clip(value))
 			}
 		case i > 0 && arg == "ask":
 			b.ask = true
 		default:
 			if err := access.CheckPattern(arg); err != nil {
-				return b, malformed("%v", err)
+				return b, lex.Malformed("%v", err)
 			}
 			b.patterns = append(b.patterns, arg)
 		}
@@ -107,9 +108,9 @@ func (h *accessHandle) grant(args []string) error {
 	case err != nil:
 		return err
 	case what != "user" && what != "key" || who == "":
-		return malformed("%q is neither user=NAME nor key=FINGERPRINT", clip(args[0]))
+		return lex.Malformed("%q is neither user=NAME nor key=FINGERPRINT", lex.Clip(args[0]))
 	case b.ask || b.uses > 0, b.as != "" && what == "user":
-		return malformed("uses, ask and as are for those who come with a link")
+		return lex.Malformed("uses, ask and as are for those who come with a link")
 	}
 	g := access.Grant{Kind: access.KindUser, Role: b.role, Patterns: b.patterns, User: who, By: h.c.User}
 	if what == "key" {
@@ -133,7 +134,7 @@ func (h *accessHandle) decide(id string, do func(access.Grant) error) error {
 	all := h.store().List()
 	i := slices.IndexFunc(all, func(g access.Grant) bool { return g.ID == id })
 	if i < 0 || !h.f.fs.mayGrant(h.c, all[i], all) {
-		return fmt.Errorf("no grant %q: %w", clip(id), tree.ErrNotExist)
+		return fmt.Errorf("no grant %q: %w", lex.Clip(id), tree.ErrNotExist)
 	}
 	return do(all[i])
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hubfs/access"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -53,7 +54,7 @@ func (a *attachment) hearLocked(b *attachment) {
 		a.heard = map[string]time.Time{}
 	}
 	a.heard[b.asks] = now
-	a.sayLocked("asks " + fields(b.asks, b.user))
+	a.sayLocked("asks " + lex.Fields(b.asks, b.user))
 }
 
 // questionsLocked tells an attachment who is asking.
@@ -72,7 +73,7 @@ func (fs *FS) approve(g access.Grant, yes bool, by string) error {
 	}
 	if !yes {
 		// They are told why before they are cut, and hear it if they are quick.
-		fs.eachAsking(g.ID, func(a *attachment) { fs.detachLocked(a, "denied by "+field(by)) })
+		fs.eachAsking(g.ID, func(a *attachment) { fs.detachLocked(a, "denied by "+lex.Field(by)) })
 		return fs.cfg.Access.Approve(g.ID, false)
 	}
 	if err := fs.cfg.Access.Approve(g.ID, true); err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"hubfs/hub"
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -36,8 +38,8 @@ type attachment struct {
 	addr    string
 	counts  bool // see shell.counts
 	since   time.Time
-	notices lines
-	read    *cursor // on notices
+	notices handles.Lines
+	read    *handles.Cursor // on notices
 
 	// guarded by fs.mu
 	write      bool                 // rw, not ro
@@ -56,13 +58,13 @@ func (a *attachment) mode() string {
 
 // sayLocked queues a notice.
 func (a *attachment) sayLocked(notice string) {
-	a.s.fs.later(func() { a.notices.say(notice) })
+	a.s.fs.later(func() { a.notices.Say(notice) })
 }
 
 // endLocked queues the end of the notices.
 func (a *attachment) endLocked() {
 	a.over = true
-	a.s.fs.later(a.notices.end)
+	a.s.fs.later(a.notices.End)
 }
 
 // attach makes an attachment of c to s, which may have to ask for rw. One to a shell that has ended already
@@ -84,9 +86,9 @@ func (s *shell) attach(c *tree.Caller, write bool, asks string, rows, cols int) 
 	s.lastID++
 	a := &attachment{
 		s: s, id: s.lastID, user: c.User, addr: c.Addr, counts: s.counts(c), write: write,
-		since: time.Now(), notices: newLines(), rows: rows, cols: cols,
+		since: time.Now(), notices: handles.NewLines(), rows: rows, cols: cols,
 	}
-	a.read = a.notices.reader(hub.FromOldest, "")
+	a.read = a.notices.Reader(hub.FromOldest, "")
 	if s.state == exited {
 		a.sayLocked(sizeNotice(s.rows, s.cols))
 		a.sayLocked(s.status.String())
@@ -288,7 +290,7 @@ func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
 	defer s.fs.unlockDone()
 	if len(args) == 0 {
 		if a == nil {
-			return malformed("not attached, so say whom")
+			return lex.Malformed("not attached, so say whom")
 		}
 		s.fs.detachLocked(a, "asked for")
 		return nil
@@ -301,7 +303,7 @@ func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
 	default:
 		id, err := strconv.Atoi(who)
 		if err != nil {
-			return malformed("%q is no ID", clip(who))
+			return lex.Malformed("%q is no ID", lex.Clip(who))
 		}
 		chosen = func(b *attachment) bool { return b.id == id }
 		if !slices.ContainsFunc(s.attached, chosen) {
@@ -310,7 +312,7 @@ func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
 	}
 	for _, b := range slices.Clone(s.attached) {
 		if chosen(b) {
-			s.fs.detachLocked(b, "by "+field(c.User))
+			s.fs.detachLocked(b, "by "+lex.Field(c.User))
 		}
 	}
 	return nil
@@ -319,7 +321,7 @@ func (s *shell) detach(c *tree.Caller, a *attachment, args []string) error {
 // setPolicy is the word of the shell's ctl.
 func (s *shell) setPolicy(p string) error {
 	if !slices.Contains(policies, p) {
-		return malformed("no policy %q", clip(p))
+		return lex.Malformed("no policy %q", lex.Clip(p))
 	}
 	s.fs.mu.Lock()
 	defer s.fs.unlockDone()
@@ -339,9 +341,9 @@ func (s *shell) clients(c *tree.Caller) string {
 	for _, a := range byID {
 		addr := hidden
 		if mayAll(c, tree.LevelOwn) || a.user == c.User && a.addr == c.Addr {
-			addr = field(a.addr)
+			addr = lex.Field(a.addr)
 		}
-		fmt.Fprintf(&b, "%d %s %s %s %d %d %s\n", a.id, field(a.user), addr, a.mode(),
+		fmt.Fprintf(&b, "%d %s %s %s %d %d %s\n", a.id, lex.Field(a.user), addr, a.mode(),
 			a.rows, a.cols, since(a.since))
 	}
 	return b.String()

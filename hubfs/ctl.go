@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"hubfs/hub"
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -18,7 +20,7 @@ func newCtlFile(fs *FS) *ctlFile {
 
 // Open opens /ctl.
 func (f *ctlFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
-	return &ctlHandle{f: f, c: c, text: textHandle{c: c, content: f.status}}, nil
+	return &ctlHandle{f: f, c: c, text: handles.NewText(c, f.status)}, nil
 }
 
 // status is what the original printed, to the letter, for the scripts that
@@ -45,19 +47,19 @@ func bit(b bool) int {
 type ctlHandle struct {
 	f    *ctlFile
 	c    *tree.Caller
-	text textHandle // only the reading lane touches it
+	text *handles.Text // only the reading lane touches it
 
 	// guarded by fs.mu
-	hosts *shell  // whose process the writer runs; nil: none, or it has ended
-	words lines   // what it is told; set with hosts, and stays
-	read  *cursor // on words; nil: it never hosted
-	pipes bool    // one was made here, and reads tell of them
-	made  string  // what they have to tell yet
+	hosts *shell          // whose process the writer runs; nil: none, or it has ended
+	words handles.Lines   // what it is told; set with hosts, and stays
+	read  *handles.Cursor // on words; nil: it never hosted
+	pipes bool            // one was made here, and reads tell of them
+	made  string          // what they have to tell yet
 }
 
 // WriteAt does the commands in p.
 func (h *ctlHandle) WriteAt(p []byte, off int64) (int, error) {
-	err := eachLine(p, func(args []string) error { return doWord(ctlWords(h), args) })
+	err := lex.Each(p, func(args []string) error { return lex.Do(ctlWords(h), args) })
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +78,7 @@ func (h *ctlHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()
 	case pipes:
 		return h.readPipes(dst, max), true, nil
 	}
-	return h.text.readStream(dst, off, max)
+	return h.text.ReadStream(dst, off, max)
 }
 
 // CancelRead withdraws a read that waits.
@@ -94,13 +96,13 @@ func (h *ctlHandle) Close() error {
 	fs := h.f.fs
 	fs.mu.Lock()
 	defer fs.unlock()
-	h.text.drop()
+	_ = h.text.Close() // never fails
 	if h.hosts != nil {
 		fs.lostLocked(h.hosts)
 	}
 	if h.read != nil {
 		words := h.words
-		fs.later(func() { words.hub.Close() })
+		fs.later(func() { words.Hub.Close() })
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -417,5 +418,5 @@ func (fs *FS) noHubLocked(c *tree.Caller, path string) error {
 	if s := fs.byName[path]; s != nil && seesLocked(c, s.node) {
 		return fmt.Errorf("no hub %q, but a shell: its hubs are %s0, %s1 and %s2: %w", path, path, path, path, tree.ErrNotExist)
 	}
-	return fmt.Errorf("no hub %q: %w", clip(path), tree.ErrNotExist)
+	return fmt.Errorf("no hub %q: %w", lex.Clip(path), tree.ErrNotExist)
 }

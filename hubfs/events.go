@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"hubfs/hub"
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -12,11 +14,11 @@ import (
 // reader gets those that are about things which are there for it.
 type eventsFile struct {
 	meta
-	lines lines // each with its audience in front
+	lines handles.Lines // each with its audience in front
 }
 
 func newEventsFile(fs *FS) *eventsFile {
-	f := &eventsFile{lines: newLines()}
+	f := &eventsFile{lines: handles.NewLines()}
 	f.init(fs, fs.newPath(), "events", fs.cfg.Owner, 0o444)
 	return f
 }
@@ -28,16 +30,16 @@ func (f *eventsFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 		return nil, tree.ErrPermission
 	}
 	return &eventsHandle{
-		cursor: &cursor{r: f.lines.hub.NewReader(hub.FromEnd, f.fs.readerOf(c))},
+		Cursor: &handles.Cursor{R: f.lines.Hub.NewReader(hub.FromEnd, f.fs.readerOf(c))},
 		fs:     f.fs, c: c,
 	}, nil
 }
 
-func (f *eventsFile) close() error { return f.lines.hub.Close() }
+func (f *eventsFile) close() error { return f.lines.Hub.Close() }
 
 // An eventsHandle is one open of /events. Only the reading lane touches it.
 type eventsHandle struct {
-	*cursor
+	*handles.Cursor
 	fs   *FS
 	c    *tree.Caller
 	left string // of lines that were read together, what was not handed out
@@ -51,7 +53,7 @@ func (h *eventsHandle) ReadStream(dst []tree.Piece, off int64, max int, wake fun
 	for h.left == "" {
 		// All that there is, and so whole lines: one that begins in the middle,
 		// since others were skipped, is first and shows it.
-		pieces, ready, err := h.cursor.ReadStream(nil, 0, 1<<30, wake)
+		pieces, ready, err := h.Cursor.ReadStream(nil, 0, 1<<30, wake)
 		if err != nil || !ready || len(pieces) == 0 {
 			return dst, ready, err
 		}
@@ -76,7 +78,7 @@ func (h *eventsHandle) ReadStream(dst []tree.Piece, off int64, max int, wake fun
 // Close ends the open.
 func (h *eventsHandle) Close() error {
 	_ = h.c.Holds(-len(h.left))
-	return h.cursor.Close()
+	return h.Cursor.Close()
 }
 
 // An audience is who is told of an event: who has a level for each of some
@@ -153,8 +155,8 @@ func (fs *FS) levelAt(c *tree.Caller, path string) tree.Level {
 
 // sayLocked queues an event: what happened, and to whom.
 func (fs *FS) sayLocked(to audience, what string, about ...string) {
-	line := to.line(what + " " + fields(about...))
-	fs.later(func() { fs.events.lines.say(line) })
+	line := to.line(what + " " + lex.Fields(about...))
+	fs.later(func() { fs.events.lines.Say(line) })
 }
 
 // owners is the audience of what is about the server as a whole.
@@ -185,9 +187,9 @@ func (f *hubFile) sayDiskLocked(what string, more ...string) {
 // say tells of something that has been done to a hub, in the post that did it.
 func (f *hubFile) say(what string) {
 	f.fs.mu.Lock()
-	line := audienceLocked(f).line(what + " " + field(f.pathLocked()))
+	line := audienceLocked(f).line(what + " " + lex.Field(f.pathLocked()))
 	f.fs.mu.Unlock()
-	f.fs.events.lines.say(line)
+	f.fs.events.lines.Say(line)
 }
 
 // sayLocked queues an event about the shell.

@@ -425,7 +425,7 @@ func (s *server) waitFor(names ...string) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		r := sh.waitLine.reader(hub.FromEnd, "").r
+		r := sh.waitLine.Reader(hub.FromEnd, "").R
 		for err = nil; err == nil; {
 			_, err = r.ReadContext(s.t.Context(), make([]byte, 100))
 		}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hubfs/internal/handles"
 	"hubfs/shellctl"
 	"hubfs/tree"
 )
@@ -145,12 +146,12 @@ func TestEventsStartAtTheEndAndSkip(t *testing.T) {
 	s.ctl("end 'd/a b' 'exit 3'\nrm 'd/a b'")
 	f.read("hub new 'd/a b'\nhub freeze 'd/a b'\nhub melt 'd/a b'\n" +
 		"hub end 'd/a b' 'exit 3'\nhub rm 'd/a b'\n")
-	for range linesSize / len("hub new x\nhub rm x\n") {
+	for range handles.Size / len("hub new x\nhub rm x\n") {
 		s.mustCreate("x")
 		s.ctl("rm x")
 	}
 	s.mustCreate("y")
-	if st := s.events.lines.hub.Readers()[0]; st.Lost == 0 {
+	if st := s.events.lines.Hub.Readers()[0]; st.Lost == 0 {
 		t.Errorf("nothing is lost: %+v", st)
 	}
 	if got := s.cat("status"); !strings.Contains(got, "reader events alice 'tcp a' ") {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"hubfs/hub"
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/shellctl"
 	"hubfs/tree"
 )
@@ -34,7 +36,7 @@ func (fs *FS) hostWord(h *ctlHandle, args []string) error {
 	if err := checkLevel(h.c, o.name, tree.LevelWrite); err != nil {
 		return fmt.Errorf("host: shell %s: %w", o.name, err)
 	}
-	if n := len(quoteAll(o.argv)); n > maxHosted {
+	if n := len(lex.QuoteAll(o.argv)); n > maxHosted {
 		return fmt.Errorf("host: a command of %d bytes, %d may be: %w", n, maxHosted, tree.ErrLimit)
 	}
 	o.hosted = true
@@ -85,7 +87,7 @@ func (s *shell) backLocked(h *ctlHandle) {
 	fs := s.fs
 	if old := s.host; old != nil {
 		old.hosts = nil
-		fs.later(old.words.end)
+		fs.later(old.words.End)
 	}
 	if s.state == lost {
 		s.state = running
@@ -104,8 +106,8 @@ func (s *shell) hostedByLocked(h *ctlHandle) {
 		s.keepPlace(0) // from where the host before stands, and be it connected still
 		s.hostConn.Store(h.c.Conn)
 	})
-	h.words = newLines()
-	h.read = h.words.reader(hub.FromOldest, "")
+	h.words = handles.NewLines()
+	h.read = h.words.Reader(hub.FromOldest, "")
 	s.tellHostLocked(sizeNotice(s.rows, s.cols))
 }
 
@@ -115,7 +117,7 @@ func (s *shell) tellHostLocked(word string) {
 		return
 	}
 	words := s.host.words
-	s.fs.later(func() { words.say(word) })
+	s.fs.later(func() { words.Say(word) })
 }
 
 // lostLocked is what happens when the host of s goes away before the process
@@ -142,36 +144,36 @@ func (h *ctlHandle) hosting() *shell {
 }
 
 // hostWords are the commands that a host writes besides those of /ctl.
-func hostWords(h *ctlHandle, s *shell) []word {
+func hostWords(h *ctlHandle, s *shell) []lex.Word {
 	ended := func(line ...string) error {
 		st, err := shellctl.ParseStatus(strings.Join(line, " "))
 		if err != nil {
-			return malformed("%v", err)
+			return lex.Malformed("%v", err)
 		}
 		s.end(st)
 		fs := s.fs
 		fs.mu.Lock()
 		defer fs.unlockDone()
 		s.host, h.hosts = nil, nil
-		fs.later(h.words.end)
+		fs.later(h.words.End)
 		return nil
 	}
-	return []word{
-		{"pid", "N", "the process of the shell you host", 1, 1, func(args []string) error {
+	return []lex.Word{
+		lex.Command("pid", "N", "the process of the shell you host", 1, 1, func(args []string) error {
 			n, err := strconv.Atoi(args[0])
 			if err != nil || n < 1 {
-				return malformed("%q is no process", clip(args[0]))
+				return lex.Malformed("%q is no process", lex.Clip(args[0]))
 			}
 			s.fs.mu.Lock()
 			defer s.fs.unlockDone()
 			s.pid = n
 			return nil
-		}},
-		{"exit", "CODE", "the shell you host has ended, and its output is in its hubs", 1, 1, func(args []string) error {
+		}),
+		lex.Command("exit", "CODE", "the shell you host has ended, and its output is in its hubs", 1, 1, func(args []string) error {
 			return ended("exit", args[0])
-		}},
-		{"signal", "NAME", "the shell you host was ended by a signal", 1, 1, func(args []string) error {
+		}),
+		lex.Command("signal", "NAME", "the shell you host was ended by a signal", 1, 1, func(args []string) error {
 			return ended("signal", args[0])
-		}},
+		}),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"hubfs/hub"
+	"hubfs/internal/handles"
 	"hubfs/tree"
 )
 
@@ -195,7 +196,7 @@ func (f *hubFile) handle(c *tree.Caller, mode uint8, at place, looksOn bool) *hu
 		o := f.fs.readerOf(c)
 		o.Lazy = tree.Writable(mode)
 		o.Onlooker = looksOn
-		h.r = &cursor{r: f.hub.NewReader(at.start(), o)}
+		h.r = &handles.Cursor{R: f.hub.NewReader(at.start(), o)}
 	}
 	if tree.Writable(mode) {
 		h.w = f.hub.NewWriter(at.kind == addressed)

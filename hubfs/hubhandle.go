@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"hubfs/hub"
+	"hubfs/internal/handles"
 	"hubfs/tree"
 )
 
@@ -13,9 +14,9 @@ import (
 type hubHandle struct {
 	f    *hubFile
 	user string
-	conn uint64      // of the caller
-	r    *cursor     // nil: not open for reading
-	w    *hub.Writer // nil: not open for writing
+	conn uint64          // of the caller
+	r    *handles.Cursor // nil: not open for reading
+	w    *hub.Writer     // nil: not open for writing
 }
 
 // ReadStream takes what there is, or waits for it.
@@ -81,7 +82,7 @@ func (h *hubHandle) Close() error {
 	var errs []error
 	if h.r != nil {
 		if h.isHost() {
-			h.f.shell.keepPlace(h.r.r.Status().Offset)
+			h.f.shell.keepPlace(h.r.R.Status().Offset)
 		}
 		errs = append(errs, h.r.Close())
 	}

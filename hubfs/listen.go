@@ -3,18 +3,19 @@ package hubfs
 import (
 	"fmt"
 
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
 // listenWords are the commands of /ctl that open and close ways to the server.
 // A server that was not given them in its Config has none.
-func (fs *FS) listenWords(c *tree.Caller) []word {
-	var words []word
+func (fs *FS) listenWords(c *tree.Caller) []lex.Word {
+	var words []lex.Word
 	add := func(name, help string, do func(addr string) error) {
 		if do == nil {
 			return
 		}
-		words = append(words, word{name, "ADDR", help, 1, 1, func(args []string) error {
+		words = append(words, lex.Command(name, "ADDR", help, 1, 1, func(args []string) error {
 			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
 				return err
 			}
@@ -22,10 +23,10 @@ func (fs *FS) listenWords(c *tree.Caller) []word {
 				return err
 			}
 			if err := do(args[0]); err != nil {
-				return fmt.Errorf("%s %s: %w", name, clip(args[0]), err)
+				return fmt.Errorf("%s %s: %w", name, lex.Clip(args[0]), err)
 			}
 			return nil
-		}})
+		}))
 	}
 	add("listen", "take connections at this address too", fs.cfg.Listen)
 	add("unlisten", "take none there any more; those that there are stay", fs.cfg.Unlisten)
@@ -38,7 +39,7 @@ func (fs *FS) listenLines() (lines []string) {
 		return nil
 	}
 	for _, addr := range fs.cfg.Listeners() {
-		lines = append(lines, "listen "+field(addr)+"\n")
+		lines = append(lines, "listen "+lex.Field(addr)+"\n")
 	}
 	return lines
 }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -39,7 +40,7 @@ const (
 // tree.ErrInvalid and gives the reason.
 func checkName(name string) error {
 	bad := func(reason string) error {
-		return fmt.Errorf("name %q %s: %w", clip(name), reason, tree.ErrInvalid)
+		return fmt.Errorf("name %q %s: %w", lex.Clip(name), reason, tree.ErrInvalid)
 	}
 	switch {
 	case name == "":
@@ -127,7 +128,7 @@ func splitPlace(s string) (name string, at place, err error) {
 		}
 		return name, place{kind: fromBack, back: n}, nil
 	}
-	return "", place{}, fmt.Errorf("place %q of %s: expected @, @end, @-N or @times: %w", "@"+clip(pos), clip(name), tree.ErrNotExist)
+	return "", place{}, fmt.Errorf("place %q of %s: expected @, @end, @-N or @times: %w", "@"+lex.Clip(pos), lex.Clip(name), tree.ErrNotExist)
 }
 
 func onlyDigits(s string) bool {

@@ -157,26 +157,6 @@ func TestSplitPlace(t *testing.T) {
 	}
 }
 
-func TestQuote(t *testing.T) {
-	for in, want := range map[string]string{
-		"":        "''",
-		"a":       "a",
-		"a b":     "'a b'",
-		"it's":    "'it''s'",
-		"a\tb":    "'a\tb'",
-		"ä":       "ä",
-		"a\u00a0": "'a\u00a0'",
-		`"x"`:     `"x"`,
-	} {
-		if got := quote(in); got != want {
-			t.Errorf("quote(%q) = %s, want %s", in, got, want)
-		}
-	}
-	if got := field("a\nb\x1b[31m"); strings.ContainsAny(got, "\n\x1b") {
-		t.Errorf("field leaves control characters: %q", got)
-	}
-}
-
 // TestErrorsOfLongNamesSayAll: the text of an error is cut on the wire, and
 // yet says the offset or the reason.
 func TestErrorsOfLongNamesSayAll(t *testing.T) {

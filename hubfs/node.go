@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"hubfs/internal/handles"
 	"hubfs/tree"
 )
 
@@ -77,66 +78,5 @@ func (t *text) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if tree.Writable(mode) {
 		return nil, tree.ErrPermission
 	}
-	return &textHandle{c: c, content: func() string { return t.content(c) }}, nil
-}
-
-// A textHandle is one open of a text. The content is made at the first read
-// and again at each read from the start, so that a reader who takes it in
-// several pieces sees one state of things.
-type textHandle struct {
-	c       *tree.Caller // who reads, and has the text held for it
-	content func() string
-	made    bool // made and s: only the reading lane touches them
-	s       string
-}
-
-// ReadAt reads the text.
-func (h *textHandle) ReadAt(p []byte, off int64) (int, error) {
-	s, err := h.from(off)
-	return copy(p, s), err
-}
-
-// from returns what there is to read from off on.
-func (h *textHandle) from(off int64) (string, error) {
-	if off == 0 || !h.made {
-		if err := h.make(); err != nil {
-			return "", err
-		}
-	}
-	if off < 0 || off >= int64(len(h.s)) {
-		return "", nil
-	}
-	return h.s[off:], nil
-}
-
-// make makes the content anew, if the reader may have the server hold that much.
-func (h *textHandle) make() error {
-	h.drop()
-	s := h.content()
-	if err := h.c.Holds(len(s)); err != nil {
-		return err
-	}
-	h.s, h.made = s, true
-	return nil
-}
-
-// drop lets go of the content.
-func (h *textHandle) drop() {
-	_ = h.c.Holds(-len(h.s)) // less is no error
-	h.s, h.made = "", false
-}
-
-// readStream reads the text for a handle that is a stream at other times.
-func (h *textHandle) readStream(dst []tree.Piece, off int64, max int) ([]tree.Piece, bool, error) {
-	s, err := h.from(off)
-	if s = s[:min(len(s), max)]; s == "" {
-		return dst, err == nil, err
-	}
-	return append(dst, tree.Piece{Data: []byte(s)}), true, nil
-}
-
-// Close ends the open.
-func (h *textHandle) Close() error {
-	h.drop()
-	return nil
+	return handles.NewText(c, func() string { return t.content(c) }), nil
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hubfs/internal/lex"
 	"hubfs/shellctl"
 	"hubfs/tree"
 )
@@ -46,7 +47,7 @@ type shellOptions struct {
 func parseShell(args []string, flags string) (shellOptions, error) {
 	o := shellOptions{rows: defaultRows, cols: defaultCols}
 	fail := func(format string, v ...any) (shellOptions, error) {
-		return shellOptions{}, malformed(format, v...)
+		return shellOptions{}, lex.Malformed(format, v...)
 	}
 	for len(args) > 0 {
 		arg := args[0]
@@ -71,7 +72,7 @@ func parseShell(args []string, flags string) (shellOptions, error) {
 			continue
 		}
 		if len(arg) != 2 || !strings.Contains(flags, arg[1:]) {
-			return fail("unknown option %q", clip(arg))
+			return fail("unknown option %q", lex.Clip(arg))
 		}
 		if args = args[1:]; arg == "-p" {
 			o.pipe = true
@@ -86,7 +87,7 @@ func parseShell(args []string, flags string) (shellOptions, error) {
 			o.dir = args[0]
 		case "-e":
 			if k, _, ok := strings.Cut(args[0], "="); !ok || k == "" {
-				return fail("-e %q is not K=V", clip(args[0]))
+				return fail("-e %q is not K=V", lex.Clip(args[0]))
 			}
 			o.env = append(o.env, args[0])
 		case "-s":
@@ -107,7 +108,7 @@ func parseShell(args []string, flags string) (shellOptions, error) {
 func parseSize(s string) (rows, cols int, err error) {
 	r, c, ok := strings.Cut(s, "x")
 	if !ok {
-		return 0, 0, malformed("%q is not ROWSxCOLS", clip(s))
+		return 0, 0, lex.Malformed("%q is not ROWSxCOLS", lex.Clip(s))
 	}
 	return parseSides(r, c)
 }
@@ -123,7 +124,7 @@ func parseSides(r, c string) (rows, cols int, err error) {
 func parseSide(what, s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > MaxSide {
-		return 0, malformed("%q is not a number of %s from 1 to %d", clip(s), what, MaxSide)
+		return 0, lex.Malformed("%q is not a number of %s from 1 to %d", lex.Clip(s), what, MaxSide)
 	}
 	return n, nil
 }
@@ -141,7 +142,7 @@ func (fs *FS) shellWord(c *tree.Caller, args []string) error {
 		o.dir = homeDir()
 	}
 	if !strings.HasPrefix(o.dir, "/") {
-		return fmt.Errorf("shell: directory %q is not absolute, and the server is nowhere: %w", clip(o.dir), tree.ErrInvalid)
+		return fmt.Errorf("shell: directory %q is not absolute, and the server is nowhere: %w", lex.Clip(o.dir), tree.ErrInvalid)
 	}
 	term := "TERM=xterm-256color"
 	if o.pipe {

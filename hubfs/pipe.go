@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hubfs/hubfs/internal/conduit"
+	"hubfs/internal/lex"
 	"hubfs/shellctl"
 	"hubfs/tree"
 )
@@ -338,12 +339,12 @@ func (p *pipe) statusLocked() func() string {
 	names, counts := p.namesLocked(), p.countsLocked()
 	state, said, end := p.state, p.said.last, ""
 	if state == pipeEnded {
-		end = " " + field(p.end)
+		end = " " + lex.Field(p.end)
 	}
 	return func() string {
 		in, out, lost := counts()
-		return "pipe " + fields(strconv.Itoa(p.id), names[0], names[1], string(state), strconv.FormatInt(in, 10),
-			strconv.FormatInt(out, 10), quoteAll(p.argv), strconv.FormatInt(lost, 10), said) + end + "\n"
+		return "pipe " + lex.Fields(strconv.Itoa(p.id), names[0], names[1], string(state), strconv.FormatInt(in, 10),
+			strconv.FormatInt(out, 10), lex.QuoteAll(p.argv), strconv.FormatInt(lost, 10), said) + end + "\n"
 	}
 }
 

@@ -18,7 +18,7 @@ type pipeSource struct {
 
 // ReadContext reads on. Its errors are in the words of the server.
 func (s *pipeSource) ReadContext(ctx context.Context, p []byte) (int, error) {
-	n, err := s.h.r.r.ReadContext(ctx, p)
+	n, err := s.h.r.R.ReadContext(ctx, p)
 	if err == nil || errors.Is(err, io.EOF) || ctx.Err() != nil {
 		return n, err
 	}
@@ -28,7 +28,7 @@ func (s *pipeSource) ReadContext(ctx context.Context, p []byte) (int, error) {
 // Close ends the reading, also one that waits.
 func (s *pipeSource) Close() error {
 	s.close.Do(func() {
-		s.missed.Store(s.h.r.r.Status().Lost)
+		s.missed.Store(s.h.r.R.Status().Lost)
 		s.closed.Store(true)
 		s.h.Close()
 	})
@@ -40,7 +40,7 @@ func (s *pipeSource) lost() int64 {
 	if s.closed.Load() {
 		return s.missed.Load()
 	}
-	return s.h.r.r.Status().Lost
+	return s.h.r.R.Status().Lost
 }
 
 // A pipeSink is the hub that a pipe writes.

@@ -9,6 +9,8 @@ import (
 
 	"hubfs/hub"
 	"hubfs/internal/graph"
+
+	"hubfs/internal/lex"
 )
 
 // A Flow counts what has gone into a way from hub to hub and what has come out
@@ -150,7 +152,7 @@ func (s *Stats) writeWays(b *strings.Builder, prev *Stats) {
 	for _, l := range s.Loops {
 		names := make([]string, len(l))
 		for i, f := range l {
-			names[i] = field(f.Name)
+			names[i] = lex.Field(f.Name)
 		}
 		fmt.Fprintf(b, "loop %s %s %s\n", ratio(l.gain(nil)), ratio(l.gain(before)), strings.Join(names, " "))
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -24,11 +25,11 @@ type pipeOptions struct {
 func parsePipe(args []string) (pipeOptions, error) {
 	var o pipeOptions
 	fail := func(format string, v ...any) (pipeOptions, error) {
-		return pipeOptions{}, malformed(format, v...)
+		return pipeOptions{}, lex.Malformed(format, v...)
 	}
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		if args[0] != "-e" {
-			return fail("unknown option %q", clip(args[0]))
+			return fail("unknown option %q", lex.Clip(args[0]))
 		}
 		o.ends, args = true, args[1:]
 	}
@@ -49,7 +50,7 @@ func parsePipe(args []string) (pipeOptions, error) {
 	switch o.at.kind {
 	case fromStart, fromEnd, fromBack:
 	default:
-		return fail("%q is not where a pipe can begin", clip(args[0]))
+		return fail("%q is not where a pipe can begin", lex.Clip(args[0]))
 	}
 	o.to = args[len(args)-1]
 	return o, nil
@@ -96,7 +97,7 @@ func (h *ctlHandle) readPipes(dst []tree.Piece, max int) []tree.Piece {
 func (fs *FS) unpipe(arg string) error {
 	id, err := strconv.Atoi(arg)
 	if err != nil {
-		return malformed("%q is not the number of a pipe", clip(arg))
+		return lex.Malformed("%q is not the number of a pipe", lex.Clip(arg))
 	}
 	fs.mu.Lock()
 	i := slices.IndexFunc(fs.pipes, func(p *pipe) bool { return p.id == id })

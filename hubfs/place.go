@@ -1,5 +1,7 @@
 package hubfs
 
+import "hubfs/internal/lex"
+
 import "hubfs/hub"
 
 // The host of a shell reads NAME0 as anybody would, and may lose its connection,
@@ -9,7 +11,7 @@ import "hubfs/hub"
 
 // newPlace returns a reader at an offset of the shell's stdin.
 func (s *shell) newPlace(at int64) *hub.Reader {
-	return s.stdin.hub.NewReader(hub.Addressed, hub.ReaderOptions{Label: fields(s.owner, "host "+s.name), At: at})
+	return s.stdin.hub.NewReader(hub.Addressed, hub.ReaderOptions{Label: lex.Fields(s.owner, "host "+s.name), At: at})
 }
 
 // isHost reports whether h is a reader of the host: of the connection on which

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"hubfs/hub"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
 // readerOf says who reads, to a hub: under which number, which no other reader
 // of this server has ever had, and whose it is.
 func (fs *FS) readerOf(c *tree.Caller) hub.ReaderOptions {
-	return hub.ReaderOptions{Label: fields(c.User, c.Addr), ID: fs.readers.Add(1)}
+	return hub.ReaderOptions{Label: lex.Fields(c.User, c.Addr), ID: fs.readers.Add(1)}
 }
 
 // drop is the word drop. The readers of the server itself, which feed shells,
@@ -28,7 +29,7 @@ func (fs *FS) drop(c *tree.Caller, args []string) error {
 	switch {
 	case err != nil:
 		return err
-	case !h.DropReader(id, "dropped by "+field(c.User)): // gone just now
+	case !h.DropReader(id, "dropped by "+lex.Field(c.User)): // gone just now
 		return fmt.Errorf("drop: no reader %d: %w", id, tree.ErrNotExist)
 	}
 	fs.mu.Lock()
@@ -52,8 +53,8 @@ func (fs *FS) hubOfReader(c *tree.Caller, id uint64) (*hub.Hub, error) {
 			of, read = h.file, h.file.hub
 		}
 	}
-	if of == nil && mayAll(c, tree.LevelOwn) && reads(fs.events.lines.hub) {
-		of, read = fs.events, fs.events.lines.hub
+	if of == nil && mayAll(c, tree.LevelOwn) && reads(fs.events.lines.Hub) {
+		of, read = fs.events, fs.events.lines.Hub
 	}
 	if of == nil {
 		return nil, fmt.Errorf("drop: no reader %d: %w", id, tree.ErrNotExist)
@@ -71,10 +72,10 @@ func (fs *FS) hubOfReader(c *tree.Caller, id uint64) (*hub.Hub, error) {
 func (f *hubFile) dropped(id uint64, label, reason string) {
 	f.fs.mu.Lock()
 	defer f.fs.unlock()
-	line := "reader drop " + field(f.pathLocked()) + " " + strconv.FormatUint(id, 10) + " " +
-		firstField(label) + " " + field(reason)
+	line := "reader drop " + lex.Field(f.pathLocked()) + " " + strconv.FormatUint(id, 10) + " " +
+		firstField(label) + " " + lex.Field(reason)
 	line = audienceLocked(f).line(line)
-	f.fs.later(func() { f.fs.events.lines.say(line) })
+	f.fs.later(func() { f.fs.events.lines.Say(line) })
 }
 
 // firstField returns the first of the fields in s, quoted as it is there.

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -18,7 +19,7 @@ func (s *server) readerLines(path string) string {
 	s.t.Helper()
 	var b strings.Builder
 	for line := range strings.Lines(s.cat("status")) {
-		if strings.HasPrefix(line, "reader "+field(path)+" ") {
+		if strings.HasPrefix(line, "reader "+lex.Field(path)+" ") {
 			b.WriteString(line)
 		}
 	}

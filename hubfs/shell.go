@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"hubfs/hub"
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/shellctl"
 	"hubfs/tree"
 )
@@ -72,7 +74,7 @@ type shell struct {
 	stderr   *hubFile
 	note     *noteFile
 	node     *shellDir
-	waitLine lines // gets the line of wait, then ends
+	waitLine handles.Lines // gets the line of wait, then ends
 
 	// Set by startHere before there is a process.
 	closeStreams func()
@@ -107,7 +109,7 @@ type shell struct {
 func (fs *FS) newShellLocked(c *tree.Caller, o shellOptions) *shell {
 	s := &shell{
 		fs: fs, name: o.name, owner: c.User, argv: o.argv, env: o.env, dir: o.dir,
-		hosted: o.hosted, hostKey: o.key, pipe: o.pipe, started: time.Now(), waitLine: newLines(),
+		hosted: o.hosted, hostKey: o.key, pipe: o.pipe, started: time.Now(), waitLine: handles.NewLines(),
 		state: running, rows: o.rows, cols: o.cols, policy: latest,
 	}
 	if s.pipe {
@@ -217,7 +219,7 @@ func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
 	s := fs.newShellLocked(c, o)
 	// Its streams are open before anybody can type, and miss nothing, in trunc
 	// mode either.
-	in := s.stdin.hub.NewReader(hub.FromOldest, hub.ReaderOptions{Label: fields(s.owner, "shell "+s.name)})
+	in := s.stdin.hub.NewReader(hub.FromOldest, hub.ReaderOptions{Label: lex.Fields(s.owner, "shell "+s.name)})
 	out, errs := s.stdout.hub.NewWriter(false), s.stderr.hub.NewWriter(false)
 	s.closeStreams = func() { in.Close(); out.Close(); errs.Close() }
 	// The files are there before the process, which may look for them. Those
@@ -239,7 +241,7 @@ func (fs *FS) startHere(c *tree.Caller, o shellOptions) error {
 		for _, f := range s.hubs() { // whoever opened them in the meantime
 			fs.later(func() { f.hub.Close() })
 		}
-		fs.later(s.waitLine.end)
+		fs.later(s.waitLine.End)
 		if old != nil {
 			old.linkLocked()
 		}
@@ -326,8 +328,8 @@ func (s *shell) finish(st shellctl.Status) {
 		f.sayLocked("hub end", text)
 	}
 	fs.later(func() {
-		s.waitLine.say(text)
-		s.waitLine.end()
+		s.waitLine.Say(text)
+		s.waitLine.End()
 	})
 	for _, a := range s.attached {
 		a.sayLocked(text)
@@ -365,7 +367,7 @@ func (s *shell) seenNow() {
 
 // signal sends a signal to the shell, here or at its host.
 func (s *shell) signal(name string) error {
-	if _, err := shellctl.ParseSignal(clip(name)); err != nil {
+	if _, err := shellctl.ParseSignal(lex.Clip(name)); err != nil {
 		return err
 	}
 	s.fs.mu.Lock()
@@ -457,7 +459,7 @@ func (fs *FS) shellFor(c *tree.Caller, name string, need tree.Level) (*shell, er
 	defer fs.mu.Unlock()
 	s := fs.byName[name]
 	if s == nil || !seesLocked(c, s.node) {
-		return nil, fmt.Errorf("no shell %q: %w", clip(name), tree.ErrNotExist)
+		return nil, fmt.Errorf("no shell %q: %w", lex.Clip(name), tree.ErrNotExist)
 	}
 	return s, s.check(c, need)
 }
@@ -472,8 +474,8 @@ func (s *shell) check(c *tree.Caller, need tree.Level) error {
 
 // statusLocked is the line of the file status, without a newline.
 func (s *shell) statusLocked() string {
-	return fields(s.name, string(s.state), strconv.Itoa(s.pid), strconv.Itoa(s.rows), strconv.Itoa(s.cols),
-		strconv.Itoa(len(s.attached)), quoteAll(s.argv))
+	return lex.Fields(s.name, string(s.state), strconv.Itoa(s.pid), strconv.Itoa(s.rows), strconv.Itoa(s.cols),
+		strconv.Itoa(len(s.attached)), lex.QuoteAll(s.argv))
 }
 
 func (s *shell) statusLine() string {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"hubfs/hub"
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -72,13 +74,13 @@ func newShellDir(s *shell) *shellDir {
 	wait := &waitFile{shell: s}
 	wait.init(fs, fs.newPath(), "wait", s.owner, 0o444)
 	add("wait", wait)
-	file("args", 0o444, tree.LevelView, constant(quoteAll(s.argv)+"\n"))
+	file("args", 0o444, tree.LevelView, constant(lex.QuoteAll(s.argv)+"\n"))
 	env := ""
 	for _, kv := range s.env {
-		env += quote(kv) + "\n"
+		env += lex.Quote(kv) + "\n"
 	}
 	file("env", 0o400, tree.LevelOwn, constant(env)) // it may hold secrets
-	file("dir", 0o444, tree.LevelView, constant(quote(s.dir)+"\n"))
+	file("dir", 0o444, tree.LevelView, constant(lex.Quote(s.dir)+"\n"))
 	file("clients", 0o444, tree.LevelView, s.clients)
 	add("stdin", &hubView{f: s.stdin, name: "stdin"})
 	add("stdout", &hubView{f: s.stdout, name: "stdout"})
@@ -133,7 +135,7 @@ func (f *waitFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 		return nil, tree.ErrPermission
 	}
 	return &waitHandle{
-		cursor: f.shell.waitLine.reader(hub.FromOldest, fields(c.User, c.Addr)),
+		Cursor: f.shell.waitLine.Reader(hub.FromOldest, lex.Fields(c.User, c.Addr)),
 		shell:  f.shell,
 		counts: f.shell.counts(c),
 	}, nil
@@ -141,14 +143,14 @@ func (f *waitFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 
 // A waitHandle is one open of a waitFile.
 type waitHandle struct {
-	*cursor
+	*handles.Cursor
 	shell  *shell
 	counts bool // see shell.counts
 }
 
 // ReadStream reads the line, and notes that it is known.
 func (h *waitHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()) ([]tree.Piece, bool, error) {
-	out, ready, err := h.cursor.ReadStream(dst, off, max, wake)
+	out, ready, err := h.Cursor.ReadStream(dst, off, max, wake)
 	if len(out) > len(dst) && h.counts {
 		h.shell.seenNow()
 	}

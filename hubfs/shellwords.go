@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -16,7 +18,7 @@ type shellCtl struct {
 
 // Open opens the ctl of a shell.
 func (f *shellCtl) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
-	return &shellCtlHandle{f: f, c: c, text: textHandle{c: c, content: f.shell.statusLine}}, nil
+	return &shellCtlHandle{f: f, c: c, text: handles.NewText(c, f.shell.statusLine)}, nil
 }
 
 // A shellCtlHandle is one open of a shellCtl. With the word attach it becomes
@@ -24,7 +26,7 @@ func (f *shellCtl) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 type shellCtlHandle struct {
 	f    *shellCtl
 	c    *tree.Caller
-	text textHandle // only the reading lane touches it
+	text *handles.Text // only the reading lane touches it
 
 	// guarded by fs.mu; set once
 	att *attachment
@@ -38,7 +40,7 @@ func (h *shellCtlHandle) attachment() *attachment {
 
 // WriteAt does the commands in p.
 func (h *shellCtlHandle) WriteAt(p []byte, off int64) (int, error) {
-	err := eachLine(p, func(args []string) error { return doWord(h.words(), args) })
+	err := lex.Each(p, func(args []string) error { return lex.Do(h.words(), args) })
 	if err != nil {
 		return 0, err
 	}
@@ -53,7 +55,7 @@ func (h *shellCtlHandle) ReadStream(dst []tree.Piece, off int64, max int, wake f
 	if a := h.attachment(); a != nil {
 		return a.read.ReadStream(dst, off, max, wake)
 	}
-	return h.text.readStream(dst, off, max)
+	return h.text.ReadStream(dst, off, max)
 }
 
 // CancelRead withdraws a read that waits.
@@ -68,16 +70,16 @@ func (h *shellCtlHandle) Close() error {
 	fs := h.f.fs
 	fs.mu.Lock()
 	defer fs.unlock()
-	h.text.drop()
+	_ = h.text.Close() // never fails
 	if a := h.att; a != nil {
 		fs.detachLocked(a, "closed")
-		fs.later(func() { a.notices.hub.Close() })
+		fs.later(func() { a.notices.Hub.Close() })
 	}
 	return nil
 }
 
 // words are the commands of the file. Each takes a level for the shell.
-func (h *shellCtlHandle) words() []word {
+func (h *shellCtlHandle) words() []lex.Word {
 	s := h.f.shell
 	from := func(need tree.Level, do func(args []string) error) func(args []string) error {
 		return func(args []string) error {
@@ -88,22 +90,22 @@ func (h *shellCtlHandle) words() []word {
 		}
 	}
 	const write, own = tree.LevelWrite, tree.LevelOwn
-	return []word{
-		{"size", "ROWS COLS", "the size: a vote if attached, else as it is to be", 2, 2, h.size},
-		{"signal", "NAME", "signal the foreground of the shell", 1, 1, from(write, func(args []string) error {
+	return []lex.Word{
+		lex.Command("size", "ROWS COLS", "the size: a vote if attached, else as it is to be", 2, 2, h.size),
+		lex.Command("signal", "NAME", "signal the foreground of the shell", 1, 1, from(write, func(args []string) error {
 			return s.signal(args[0])
-		})},
-		{"kill", "", "end the shell: a hangup, and a kill if that does not do", 0, 0, from(own, func([]string) error {
+		})),
+		lex.Command("kill", "", "end the shell: a hangup, and a kill if that does not do", 0, 0, from(own, func([]string) error {
 			return s.kill()
-		})},
-		{"title", "TEXT", "what the attached are to show as its title", 1, -1, from(write, func(args []string) error {
+		})),
+		lex.Command("title", "TEXT", "what the attached are to show as its title", 1, -1, from(write, func(args []string) error {
 			return s.setTitle(strings.Join(args, " "))
-		})},
-		{"policy", strings.Join(policies, "|"), "how the size follows from the votes", 1, 1, from(own, func(args []string) error {
+		})),
+		lex.Command("policy", strings.Join(policies, "|"), "how the size follows from the votes", 1, 1, from(own, func(args []string) error {
 			return s.setPolicy(args[0])
-		})},
-		{"attach", "rw|ro ROWS COLS [TERM]", "make this open an attachment", 3, 4, h.attach},
-		{"detach", "[ID|all|others]", "end this attachment, or others", 0, 1, h.detach},
+		})),
+		lex.Command("attach", "rw|ro ROWS COLS [TERM]", "make this open an attachment", 3, 4, h.attach),
+		lex.Command("detach", "[ID|all|others]", "end this attachment, or others", 0, 1, h.detach),
 	}
 }
 
@@ -136,7 +138,7 @@ func (h *shellCtlHandle) detach(args []string) error {
 
 func (h *shellCtlHandle) attach(args []string) error {
 	if args[0] != "rw" && args[0] != "ro" {
-		return malformed("%q is neither rw nor ro", clip(args[0]))
+		return lex.Malformed("%q is neither rw nor ro", lex.Clip(args[0]))
 	}
 	rows, cols, err := parseSides(args[1], args[2])
 	if err != nil {

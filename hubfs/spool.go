@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hubfs/hub/filestore"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -255,7 +256,7 @@ func (fs *FS) openStore(dir string, o filestore.Options) (*filestore.Store, erro
 
 // lineLocked is the line of /status.
 func (sp *spool) lineLocked() string {
-	return fmt.Sprintf("spool %s %s %d %s %d %d\n", field(sp.f.pathLocked()), field(sp.store.Dir()),
+	return fmt.Sprintf("spool %s %s %d %s %d %d\n", lex.Field(sp.f.pathLocked()), lex.Field(sp.store.Dir()),
 		sp.store.Size(), sp.sync, sp.keep, int64(sp.age.Seconds()))
 }
 

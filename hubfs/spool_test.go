@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hubfs/hub/filestore"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -97,7 +98,7 @@ func (f *file) get(want string) {
 		got += s
 	}
 	if got != want {
-		f.t.Fatalf("read %s: %s, want %s", f.path, clip(got), clip(want))
+		f.t.Fatalf("read %s: %s, want %s", f.path, lex.Clip(got), lex.Clip(want))
 	}
 }
 
@@ -136,12 +137,12 @@ func TestASpooledHubIsThereAgain(t *testing.T) {
 	w.put("before ")
 	s.ctl("spool 'ci/a b' -k 1G -a 3600 -f always")
 	dir := filepath.Join(d.state, "ci%2Fa b")
-	events.read("hub spool 'ci/a b' " + quote(dir) + "\n")
+	events.read("hub spool 'ci/a b' " + lex.Quote(dir) + "\n")
 	w.put("and after")
 	if got, want := s.lines("hub 'ci"), "hub 'ci/a b' 0 16 1048576 0 1 spool 0\n"; got != want {
 		t.Errorf("status %q, want %q", got, want)
 	}
-	if got, want := s.lines("spool"), "spool 'ci/a b' "+quote(dir)+" 16 always 1073741824 3600\n"; got != want {
+	if got, want := s.lines("spool"), "spool 'ci/a b' "+lex.Quote(dir)+" 16 always 1073741824 3600\n"; got != want {
 		t.Errorf("status %q, want %q", got, want)
 	}
 	if got := content(t, dir); got != "before and after" {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hubfs/hub/filestore"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -38,15 +39,15 @@ func parseSpool(args []string) (o spoolOptions, err error) {
 			o.dir = arg
 			continue
 		case arg != "-f" && arg != "-k" && arg != "-a":
-			return o, malformed("unexpected %q", clip(arg))
+			return o, lex.Malformed("unexpected %q", lex.Clip(arg))
 		case len(args) == 0:
-			return o, malformed("%s wants an argument", arg)
+			return o, lex.Malformed("%s wants an argument", arg)
 		}
 		switch arg {
 		case "-f":
 			p, perr := filestore.ParsePolicy(args[0])
 			if perr != nil {
-				return o, malformed("-f %q", clip(args[0]))
+				return o, lex.Malformed("-f %q", lex.Clip(args[0]))
 			}
 			o.sync = &p
 		case "-k":
@@ -62,7 +63,7 @@ func parseSpool(args []string) (o spoolOptions, err error) {
 		args = args[1:]
 	}
 	if o.hub == "" {
-		return o, malformed("no hub")
+		return o, lex.Malformed("no hub")
 	}
 	return o, nil
 }
@@ -76,7 +77,7 @@ func parseBytes(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || n < 1 || n > math.MaxInt64/unit {
-		return 0, malformed("%q is not a number of bytes of 1 or more, as 65536, 64K or 1G", clip(s))
+		return 0, lex.Malformed("%q is not a number of bytes of 1 or more, as 65536, 64K or 1G", lex.Clip(s))
 	}
 	return n * unit, nil
 }
@@ -91,9 +92,9 @@ func (fs *FS) spoolWord(c *tree.Caller, args []string) error {
 	case o.dir != "" && !c.Admin:
 		return fmt.Errorf("spool: only the server's own user may say where on its disk: %w", tree.ErrPermission)
 	case o.dir != "" && !filepath.IsAbs(o.dir):
-		return fmt.Errorf("spool: folder %q is not absolute, and the server is nowhere: %w", clip(o.dir), tree.ErrInvalid)
+		return fmt.Errorf("spool: folder %q is not absolute, and the server is nowhere: %w", lex.Clip(o.dir), tree.ErrInvalid)
 	case o.dir != "" && fs.state.holds(o.dir):
-		return fmt.Errorf("spool: %q is in the server's own folder, where it gives the names itself: %w", clip(o.dir), tree.ErrInvalid)
+		return fmt.Errorf("spool: %q is in the server's own folder, where it gives the names itself: %w", lex.Clip(o.dir), tree.ErrInvalid)
 	}
 	fs.mu.Lock()
 	f, sp, err := fs.spoolableLocked(c, o)

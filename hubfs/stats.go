@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"hubfs/hub"
+
+	"hubfs/internal/lex"
 )
 
 // Stats are the counters of a server at one moment.
@@ -106,7 +108,7 @@ func (s *Stats) text(prev *Stats) string {
 
 // writeTo writes the hub's line.
 func (h HubStats) writeTo(b *strings.Builder) {
-	fmt.Fprintf(b, "hub %s %d %d %d %d %d %d %d %d %d %d %.3f\n", field(h.Name), h.In, h.Out, h.Writes, h.Reads,
+	fmt.Fprintf(b, "hub %s %d %d %d %d %d %d %d %d %d %d %.3f\n", lex.Field(h.Name), h.In, h.Out, h.Writes, h.Reads,
 		h.Retained, h.OnDisk, h.Readers, h.Writers, h.Lost, h.Blocked, h.Held.Seconds())
 }
 

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"hubfs/internal/handles"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -29,7 +31,7 @@ func (f *statsFile) content() string {
 // made anew at each read from its start.
 func (f *statsFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if !tree.Writable(mode) {
-		return &textHandle{c: c, content: f.content}, nil
+		return handles.NewText(c, f.content), nil
 	}
 	return &statsHandle{f: f, c: c, due: time.Now()}, nil
 }
@@ -58,7 +60,7 @@ type statsHandle struct {
 
 // WriteAt does the words in p.
 func (h *statsHandle) WriteAt(p []byte, off int64) (int, error) {
-	err := eachLine(p, func(args []string) error { return doWord(h.words(), args) })
+	err := lex.Each(p, func(args []string) error { return lex.Do(h.words(), args) })
 	if err != nil {
 		return 0, err
 	}
@@ -66,20 +68,20 @@ func (h *statsHandle) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // words are the commands of the file.
-func (h *statsHandle) words() []word {
-	return []word{
-		{"snap", "", "reads give the counters once", 0, 0, func([]string) error {
+func (h *statsHandle) words() []lex.Word {
+	return []lex.Word{
+		lex.Command("snap", "", "reads give the counters once", 0, 0, func([]string) error {
 			h.begin(0)
 			return nil
-		}},
-		{"log", "TIME", "reads give the counters each TIME, as 1s or 500ms", 1, 1, func(args []string) error {
+		}),
+		lex.Command("log", "TIME", "reads give the counters each TIME, as 1s or 500ms", 1, 1, func(args []string) error {
 			every, err := time.ParseDuration(args[0])
 			if err != nil || every < minInterval {
-				return malformed("%q is not a time of %v or more", clip(args[0]), minInterval)
+				return lex.Malformed("%q is not a time of %v or more", lex.Clip(args[0]), minInterval)
 			}
 			h.begin(every)
 			return nil
-		}},
+		}),
 	}
 }
 

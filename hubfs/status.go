@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hubfs/hub"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
@@ -61,7 +62,7 @@ func (fs *FS) status(c *tree.Caller) string {
 	var b strings.Builder
 	// The time of the start, to the nanosecond, tells one run of the server from
 	// another, to clients that come back.
-	fmt.Fprintf(&b, "server %s %d %d\n", field(fs.cfg.Name), os.Getpid(), fs.started.UnixNano())
+	fmt.Fprintf(&b, "server %s %d %d\n", lex.Field(fs.cfg.Name), os.Getpid(), fs.started.UnixNano())
 	if mayAll(c, tree.LevelOwn) {
 		for _, line := range fs.listenLines() {
 			b.WriteString(line)
@@ -69,12 +70,12 @@ func (fs *FS) status(c *tree.Caller) string {
 	}
 	for _, h := range hubs {
 		st := h.file.hub.Status()
-		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d%s\n", field(h.name), st.First, st.Next, st.Size,
+		fmt.Fprintf(&b, "hub %s %d %d %d %d %d %s %d%s\n", lex.Field(h.name), st.First, st.Next, st.Size,
 			st.Readers, st.Writers, modes(st), st.Lost, end(st))
 		b.WriteString(h.spool)
 		writeReaders(&b, c, h.name, h.file.hub)
 	}
-	writeReaders(&b, c, "events", fs.events.lines.hub)
+	writeReaders(&b, c, "events", fs.events.lines.Hub)
 	for _, line := range shells {
 		b.WriteString(line)
 	}
@@ -89,7 +90,7 @@ func (fs *FS) status(c *tree.Caller) string {
 	if fs.cfg.Conns != nil {
 		for _, conn := range fs.cfg.Conns() {
 			if conn.ID == c.Conn || mayAll(c, tree.LevelOwn) {
-				fmt.Fprintf(&b, "conn %d %s %s %d %d %s\n", conn.ID, field(conn.User), field(conn.Addr),
+				fmt.Fprintf(&b, "conn %d %s %s %d %d %s\n", conn.ID, lex.Field(conn.User), lex.Field(conn.Addr),
 					conn.Fids, conn.Waiting, since(conn.Since))
 			}
 		}
@@ -102,7 +103,7 @@ func (fs *FS) status(c *tree.Caller) string {
 // that hold it up, or are about to, are marked, with the seconds for which a
 // writer has been waiting.
 func writeReaders(b *strings.Builder, c *tree.Caller, path string, h *hub.Hub) {
-	own, all := fields(c.User, c.Addr), mayAll(c, tree.LevelOwn)
+	own, all := lex.Fields(c.User, c.Addr), mayAll(c, tree.LevelOwn)
 	for _, r := range h.Readers() {
 		label := r.Label
 		if label != own && !all {
@@ -111,7 +112,7 @@ func writeReaders(b *strings.Builder, c *tree.Caller, path string, h *hub.Hub) {
 			}
 			label = firstField(label) + " " + hidden
 		}
-		fmt.Fprintf(b, "reader %s %s %d %d %d", field(path), label, r.Offset, r.Lost, r.ID)
+		fmt.Fprintf(b, "reader %s %s %d %d %d", lex.Field(path), label, r.Offset, r.Lost, r.ID)
 		if r.Slowest {
 			fmt.Fprintf(b, " slowest %d", int64(r.Stalls.Seconds()))
 		}
@@ -128,7 +129,7 @@ func end(st hub.Status) string {
 	if !st.Ended {
 		return ""
 	}
-	return " " + field(st.EndStatus)
+	return " " + lex.Field(st.EndStatus)
 }
 
 // modes is the MODE of a hub: calm, fear or spool, and whatever else is set.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hubfs/internal/handles"
 	"hubfs/tree"
 )
 
@@ -29,7 +30,7 @@ func (t *timesFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if tree.Writable(mode) {
 		return nil, tree.ErrPermission
 	}
-	return &textHandle{c: c, content: t.content}, nil
+	return handles.NewText(c, t.content), nil
 }
 
 func (t *timesFile) content() string {

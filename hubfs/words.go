@@ -1,155 +1,107 @@
 package hubfs
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"hubfs/hub"
+	"hubfs/internal/lex"
 	"hubfs/tree"
 )
 
-// A word is a command of a ctl file.
-type word struct {
-	name string
-	args string // as a manual shows them
-	help string // what it does
-	min  int    // arguments
-	max  int    // -1: any number
-	do   func(args []string) error
-}
-
-// A badCommand says what is wrong with a command that is unknown or malformed.
-// Of such a one nothing is done.
-type badCommand string
-
-func (e badCommand) Error() string { return string(e) }
-func (e badCommand) Unwrap() error { return tree.ErrInvalid }
-
-// malformed is the error for arguments that a word cannot take. What was
-// expected instead, doWord adds.
-func malformed(format string, args ...any) error {
-	return badCommand(fmt.Sprintf(format, args...))
-}
-
-// doWord does the command in line, which is not empty.
-func doWord(words []word, line []string) error {
-	name, args := line[0], line[1:]
-	i := slices.IndexFunc(words, func(w word) bool { return w.name == name })
-	if i < 0 {
-		names := make([]string, len(words))
-		for i, w := range words {
-			names[i] = w.name
-		}
-		return malformed("unknown command %q: expected %s", clip(name), strings.Join(names, ", "))
-	}
-	w := words[i]
-	err := malformed("%d arguments", len(args))
-	if len(args) >= w.min && (w.max < 0 || len(args) <= w.max) {
-		err = w.do(args)
-	}
-	var bad badCommand
-	if errors.As(err, &bad) {
-		usage := strings.TrimSpace(w.name + " " + w.args)
-		return malformed("%s: %s: expected %s (%s)", w.name, string(bad), usage, w.help)
-	}
-	return err
-}
-
 // ctlWords are the commands of /ctl, as they are for one open of it.
-func ctlWords(h *ctlHandle) []word {
+func ctlWords(h *ctlHandle) []lex.Word {
 	fs, c := h.f.fs, h.c
-	words := []word{
-		{"fear", "[HUB]", "writers wait for the slowest reader", 0, 1, fs.hubWord(c, tree.LevelOwn,
+	words := []lex.Word{
+		lex.Command("fear", "[HUB]", "writers wait for the slowest reader", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.fear = true },
-			func(f *hubFile) { f.hub.Fear(true) })},
-		{"calm", "[HUB]", "writers never wait; slow readers skip", 0, 1, fs.calm(c)},
-		{"freeze", "[HUB]", "the hub stands still as a plain file", 0, 1, fs.hubWord(c, tree.LevelOwn,
+			func(f *hubFile) { f.hub.Fear(true) })),
+		lex.Command("calm", "[HUB]", "writers never wait; slow readers skip", 0, 1, fs.calm(c)),
+		lex.Command("freeze", "[HUB]", "the hub stands still as a plain file", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.frozen = true },
-			func(f *hubFile) { f.hub.Freeze(); f.say("hub freeze") })},
-		{"melt", "[HUB]", "the hub flows again", 0, 1, fs.hubWord(c, tree.LevelOwn,
+			func(f *hubFile) { f.hub.Freeze(); f.say("hub freeze") })),
+		lex.Command("melt", "[HUB]", "the hub flows again", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.frozen = false },
-			func(f *hubFile) { f.hub.Melt(); f.say("hub melt") })},
-		{"trunc", "[HUB]", "new readers start at the end", 0, 1, fs.hubWord(c, tree.LevelOwn,
+			func(f *hubFile) { f.hub.Melt(); f.say("hub melt") })),
+		lex.Command("trunc", "[HUB]", "new readers start at the end", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.trunc = true },
-			func(f *hubFile) { f.hub.Trunc(true) })},
-		{"notrunc", "[HUB]", "new readers start at the oldest byte", 0, 1, fs.hubWord(c, tree.LevelOwn,
+			func(f *hubFile) { f.hub.Trunc(true) })),
+		lex.Command("notrunc", "[HUB]", "new readers start at the oldest byte", 0, 1, fs.hubWord(c, tree.LevelOwn,
 			func() { fs.trunc = false },
-			func(f *hubFile) { f.hub.Trunc(false) })},
-		{"eof", "[HUB]", "every reader that is open now gets an end of file here", 0, 1, fs.hubWord(c, tree.LevelWrite,
+			func(f *hubFile) { f.hub.Trunc(false) })),
+		lex.Command("eof", "[HUB]", "every reader that is open now gets an end of file here", 0, 1, fs.hubWord(c, tree.LevelWrite,
 			func() {},
-			func(f *hubFile) { f.hub.EOF() })},
-		{"end", "HUB [STATUS]", "the stream is complete", 1, -1, func(args []string) error {
+			func(f *hubFile) { f.hub.EOF() })),
+		lex.Command("end", "HUB [STATUS]", "the stream is complete", 1, -1, func(args []string) error {
 			return fs.end(c, args)
-		}},
-		{"reopen", "HUB", "the stream goes on after all", 1, 1, func(args []string) error {
+		}),
+		lex.Command("reopen", "HUB", "the stream goes on after all", 1, 1, func(args []string) error {
 			return fs.reopen(c, args[0])
-		}},
-		{"size", "HUB BYTES", "how much the hub retains", 2, 2, func(args []string) error {
+		}),
+		lex.Command("size", "HUB BYTES", "how much the hub retains", 2, 2, func(args []string) error {
 			return fs.size(c, args[0], args[1])
-		}},
-		{"limit", "HUB BYTES/S", "how fast writers of the hub may be", 2, 2, func(args []string) error {
+		}),
+		lex.Command("limit", "HUB BYTES/S", "how fast writers of the hub may be", 2, 2, func(args []string) error {
 			return fs.limit(c, args[0], args[1])
-		}},
-		{"nolimit", "HUB", "writers of the hub may be as fast as they can", 1, 1, func(args []string) error {
+		}),
+		lex.Command("nolimit", "HUB", "writers of the hub may be as fast as they can", 1, 1, func(args []string) error {
 			return fs.withHub(c, args[0], tree.LevelOwn, func(f *hubFile) { f.hub.SetLimit(hub.Limit{}) })
-		}},
-		{"spool", spoolUsage, "the hub's history is on disk", 1, -1, func(args []string) error {
+		}),
+		lex.Command("spool", spoolUsage, "the hub's history is on disk", 1, -1, func(args []string) error {
 			return fs.spoolWord(c, args)
-		}},
-		{"nospool", "HUB", "the hub goes on in memory; the files stay", 1, 1, func(args []string) error {
+		}),
+		lex.Command("nospool", "HUB", "the hub goes on in memory; the files stay", 1, 1, func(args []string) error {
 			return fs.nospool(c, args[0])
-		}},
-		{"patience", "HUB SECONDS", "how long a writer in fear waits for a reader that does not move, which is dropped then", 2, 2, func(args []string) error {
+		}),
+		lex.Command("patience", "HUB SECONDS", "how long a writer in fear waits for a reader that does not move, which is dropped then", 2, 2, func(args []string) error {
 			return fs.patience(c, args[0], args[1])
-		}},
-		{"nopatience", "HUB", "writers in fear wait for as long as it takes", 1, 1, func(args []string) error {
+		}),
+		lex.Command("nopatience", "HUB", "writers in fear wait for as long as it takes", 1, 1, func(args []string) error {
 			return fs.withHub(c, args[0], tree.LevelOwn, func(f *hubFile) { f.hub.SetPatience(0) })
-		}},
-		{"drop", "READER", "end a reader; /status says its number", 1, 1, func(args []string) error {
+		}),
+		lex.Command("drop", "READER", "end a reader; /status says its number", 1, 1, func(args []string) error {
 			return fs.drop(c, args)
-		}},
-		{"shell", shellUsage, "start a shell on this server", 1, -1, func(args []string) error {
+		}),
+		lex.Command("shell", shellUsage, "start a shell on this server", 1, -1, func(args []string) error {
 			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
 				return err
 			}
 			return fs.shellWord(c, args)
-		}},
-		{"host", hostUsage, "a shell that the writer of this line runs", 1, -1, func(args []string) error {
+		}),
+		lex.Command("host", hostUsage, "a shell that the writer of this line runs", 1, -1, func(args []string) error {
 			return fs.hostWord(h, args)
-		}},
-		{"kill", "NAME", "end a shell: a hangup, and a kill if that does not do", 1, 1, func(args []string) error {
+		}),
+		lex.Command("kill", "NAME", "end a shell: a hangup, and a kill if that does not do", 1, 1, func(args []string) error {
 			s, err := fs.shellFor(c, args[0], tree.LevelOwn)
 			if err != nil {
 				return err
 			}
 			return s.kill()
-		}},
-		{"pipe", pipeUsage, "carry what is in hub FROM, and what comes, into hub TO", 1, -1, func(args []string) error {
+		}),
+		lex.Command("pipe", pipeUsage, "carry what is in hub FROM, and what comes, into hub TO", 1, -1, func(args []string) error {
 			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
 				return err
 			}
 			return fs.pipeWord(h, args)
-		}},
-		{"unpipe", "ID", "end a pipe", 1, 1, func(args []string) error {
+		}),
+		lex.Command("unpipe", "ID", "end a pipe", 1, 1, func(args []string) error {
 			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
 				return err
 			}
 			return fs.unpipe(args[0])
-		}},
-		{"rm", "NAME", "remove the files of an ended shell, or a hub", 1, 1, func(args []string) error {
+		}),
+		lex.Command("rm", "NAME", "remove the files of an ended shell, or a hub", 1, 1, func(args []string) error {
 			return fs.rm(c, args[0])
-		}},
-		{"quit", "", "stop the server", 0, 0, func([]string) error {
+		}),
+		lex.Command("quit", "", "stop the server", 0, 0, func([]string) error {
 			if err := checkLevel(c, "", tree.LevelOwn); err != nil {
 				return err
 			}
 			fs.quitOnce.Do(func() { close(fs.quit) })
 			return nil
-		}},
+		}),
 	}
 	words = append(words, fs.listenWords(c)...)
 	if s := h.hosting(); s != nil {
@@ -270,7 +222,7 @@ const maxText = 512
 // checkText says whether s, a title or a status, can be told to others.
 func checkText(s string) error {
 	if len(s) > maxText || strings.ContainsFunc(s, unicode.IsControl) {
-		return malformed("%q: at most %d bytes without control characters", clip(s), maxText)
+		return lex.Malformed("%q: at most %d bytes without control characters", lex.Clip(s), maxText)
 	}
 	return nil
 }
@@ -279,7 +231,7 @@ func checkText(s string) error {
 func number(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 1 {
-		return 0, malformed("%q is not a number of 1 or more", clip(s))
+		return 0, lex.Malformed("%q is not a number of 1 or more", lex.Clip(s))
 	}
 	return n, nil
 }
@@ -335,7 +287,7 @@ func (fs *FS) rm(c *tree.Caller, name string) error {
 		}
 		return err
 	default:
-		err = fmt.Errorf("rm: no shell and no hub %q: %w", clip(name), tree.ErrNotExist)
+		err = fmt.Errorf("rm: no shell and no hub %q: %w", lex.Clip(name), tree.ErrNotExist)
 	}
 	fs.unlockDone()
 	return err

@@ -136,11 +136,11 @@ func TestEveryWordIsInTheManual(t *testing.T) {
 		t.Errorf("only %d words", len(words))
 	}
 	for _, w := range words {
-		if !regexp.MustCompile(`(?m)Cm ` + w.name + `\b`).Match(manual) {
-			t.Errorf("%s is not in doc/hubfs.4", w.name)
+		if !regexp.MustCompile(`(?m)Cm ` + w.Name + `\b`).Match(manual) {
+			t.Errorf("%s is not in doc/hubfs.4", w.Name)
 		}
-		if w.help == "" {
-			t.Errorf("%s has no help", w.name)
+		if w.Help == "" {
+			t.Errorf("%s has no help", w.Name)
 		}
 	}
 }

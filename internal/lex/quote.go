@@ -1,13 +1,13 @@
-package hubfs
+package lex
 
 import (
 	"strings"
 	"unicode"
 )
 
-// quote makes one field of s, as Plan 9's %q does: left alone if it is plain,
+// Quote makes one field of s, as Plan 9's %q does: left alone if it is plain,
 // else in single quotes, in which a quote is doubled.
-func quote(s string) string {
+func Quote(s string) string {
 	plain := s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == '\'' || unicode.IsSpace(r) || unicode.IsControl(r)
 	})
@@ -17,10 +17,10 @@ func quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
-// field is quote for a line that must stay one line, and that people print on
+// Field is Quote for a line that must stay one line, and that people print on
 // terminals: control characters become U+FFFD.
-func field(s string) string {
-	return quote(strings.Map(func(r rune) rune {
+func Field(s string) string {
+	return Quote(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return unicode.ReplacementChar
 		}
@@ -28,20 +28,20 @@ func field(s string) string {
 	}, s))
 }
 
-// fields joins words to a line of fields.
-func fields(words ...string) string {
+// Fields joins words to a line of fields.
+func Fields(words ...string) string {
 	out := make([]string, len(words))
 	for i, w := range words {
-		out[i] = field(w)
+		out[i] = Field(w)
 	}
 	return strings.Join(out, " ")
 }
 
-// quoteAll joins words so that they can be told apart again.
-func quoteAll(words []string) string {
+// QuoteAll joins words so that they can be told apart again.
+func QuoteAll(words []string) string {
 	out := make([]string, len(words))
 	for i, w := range words {
-		out[i] = quote(w)
+		out[i] = Quote(w)
 	}
 	return strings.Join(out, " ")
 }

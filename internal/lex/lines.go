@@ -1,4 +1,10 @@
-package hubfs
+// Package lex is the words that people and programs write to files of the tree,
+// and the fields of the lines that they read there.
+//
+// What is written to a ctl file is commands, one a line, whose words are split as
+// a shell does. What is read is lines whose fields are apart by one blank and
+// quoted as Plan 9's %q.
+package lex
 
 import (
 	"fmt"
@@ -10,10 +16,10 @@ import (
 	"hubfs/tree"
 )
 
-// splitLines cuts what was written to a ctl file into commands, one a line. A
+// Lines cuts what was written to a ctl file into commands, one a line. A
 // newline between quotes or behind a backslash belongs to the word it is in,
 // as it does in a shell, so that any argument can be written.
-func splitLines(s string) []string {
+func Lines(s string) []string {
 	const (
 		blank   = iota // between words
 		word           // in a word
@@ -60,8 +66,8 @@ func splitLines(s string) []string {
 	return lines
 }
 
-// splitWords splits one line as a shell does.
-func splitWords(line string) ([]string, error) {
+// Split splits one line as a shell does.
+func Split(line string) ([]string, error) {
 	if strings.ContainsRune(line, 0) {
 		return nil, fmt.Errorf("a command may not hold NUL bytes: %w", tree.ErrInvalid)
 	}
@@ -70,19 +76,19 @@ func splitWords(line string) ([]string, error) {
 	}
 	words, err := shlex.Split(line)
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w", clip(line), err)
+		return nil, fmt.Errorf("%q: %w", Clip(line), err)
 	}
 	return words, nil
 }
 
-// eachLine does the commands in p, which was written to a ctl file, one after
+// Each does the commands in p, which was written to a ctl file, one after
 // the other. The first that fails ends it: those before it were done, and the
 // error names its line if there are several. Blank lines and comments are no
 // commands. Old hubshells send a NUL behind their command.
-func eachLine(p []byte, do func(words []string) error) error {
-	lines := splitLines(strings.TrimRight(string(p), "\x00"))
+func Each(p []byte, do func(words []string) error) error {
+	lines := Lines(strings.TrimRight(string(p), "\x00"))
 	for i, line := range lines {
-		words, err := splitWords(line)
+		words, err := Split(line)
 		if err == nil && len(words) > 0 {
 			err = do(words)
 		}
@@ -96,8 +102,8 @@ func eachLine(p []byte, do func(words []string) error) error {
 	return nil
 }
 
-// clip shortens what is told of a line that somebody else wrote.
-func clip(s string) string {
+// Clip shortens what is told of a line that somebody else wrote.
+func Clip(s string) string {
 	const most = 40
 	if len(s) <= most {
 		return s

@@ -1,4 +1,4 @@
-package hubfs
+package lex
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/shlex"
 )
 
-func TestSplitLines(t *testing.T) {
+func TestLines(t *testing.T) {
 	for in, want := range map[string][]string{
 		"":                        nil,
 		"a":                       {"a"},
@@ -26,14 +26,14 @@ func TestSplitLines(t *testing.T) {
 		"freeze\nmelt\n":          {"freeze", "melt"},
 		"x 'never closed\na\nb\n": {"x 'never closed\na\nb\n"},
 	} {
-		if got := splitLines(in); !slices.Equal(got, want) {
-			t.Errorf("splitLines(%q) = %q, want %q", in, got, want)
+		if got := Lines(in); !slices.Equal(got, want) {
+			t.Errorf("Lines(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
 
-// FuzzSplitLines: cutting what was written into lines first changes no word.
-func FuzzSplitLines(f *testing.F) {
+// FuzzLines: cutting what was written into lines first changes no word.
+func FuzzLines(f *testing.F) {
 	for _, s := range []string{"a\nb", "x 'a\nb' \"c\\\"\n\"\nd\\\ne # it's\nf", "''#x\n'", "\\", "\r\n#\n"} {
 		f.Add(s)
 	}
@@ -43,7 +43,7 @@ func FuzzSplitLines(f *testing.F) {
 			return
 		}
 		var got []string
-		for _, line := range splitLines(s) {
+		for _, line := range Lines(s) {
 			words, err := shlex.Split(line)
 			if err != nil {
 				t.Fatalf("%q: line %q: %v", s, line, err)
@@ -79,7 +79,7 @@ func TestLinesBeforeTheBadOneAreDone(t *testing.T) {
 		{"a\xff", "", "UTF-8"},
 	} {
 		done := ""
-		err := eachLine([]byte(c.in), func(words []string) error {
+		err := Each([]byte(c.in), func(words []string) error {
 			if words[0] == "bad" {
 				return bad
 			}
