@@ -63,6 +63,7 @@ var layers = map[string][]string{
 	"taskfs/gather":      {"taskfs/ranks", "hub"},
 	"taskfs/scatter":     {"taskfs/ranks", "hub", "pipes"},
 	"taskfs/gang":        {"taskfs/cluster", "taskfs/frame", "taskfs/fence", "taskfs/gather", "taskfs/ranks", "taskfs/task", "pipes", "hostlist"},
+	"taskfs/tasktest":    {"taskfs/task", "pipes"}, // tests only: tasks that are goroutines
 	"taskfs":             {"taskfs/cluster", "taskfs/gang", "taskfs/gather", "taskfs/scatter", "taskfs/ranks", "taskfs/task", "tree", "hub", "pipes", "hostlist", "internal/lex", "internal/handles"},
 	"internal/supervise": {"taskfs/task", "pipes", "shellctl"},
 
