@@ -27,9 +27,9 @@ type back struct {
 	cancel context.CancelFunc // of the context that Server.Back has
 }
 
-// begin runs Server.Back, if the version says so and it does not run yet: who
-// has attached is known.
-func (c *conn) begin() {
+// begin runs Server.Back, if the version says so and it does not run yet, for who
+// has attached.
+func (c *conn) begin(who *tree.Caller) {
 	if !c.back.agreed || c.back.way != nil {
 		return
 	}
@@ -40,7 +40,6 @@ func (c *conn) begin() {
 	c.asks = way
 	c.mu.Unlock()
 	c.back.way, c.back.cancel = way, cancel
-	info := c.info()
 	c.asking.Go(func() { // ends when way does: serve waits for it
 		defer way.Close()
 		defer func() {
@@ -48,7 +47,7 @@ func (c *conn) begin() {
 				c.panicked(v)
 			}
 		}()
-		c.srv.Back(ctx, info, way)
+		c.srv.Back(ctx, who, way)
 	})
 }
 

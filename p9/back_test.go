@@ -16,6 +16,7 @@ import (
 
 	peer "hubfs/client"
 	"hubfs/internal/wire"
+	"hubfs/tree"
 )
 
 // A couple is two trees, each served to the other end of one connection.
@@ -34,7 +35,7 @@ func marry(t *testing.T, a, b net.Conn, msize uint32) *couple {
 	t.Helper()
 	p := &couple{t: t, near: newMem(), far: newMem(), served: make(chan error, 1), nearServed: make(chan error, 1)}
 	backs := make(chan *peer.Conn)
-	s := &Server{Root: p.far.root, Back: func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+	s := &Server{Root: p.far.root, Back: func(ctx context.Context, _ *tree.Caller, rwc io.ReadWriteCloser) {
 		c, err := peer.New(ctx, rwc, peer.Options{Uname: "glenda", Ordered: true})
 		if err != nil {
 			t.Error(err)
@@ -236,7 +237,7 @@ type stall struct {
 func oneSided(t *testing.T, answer func(rwc io.ReadWriteCloser)) *stall {
 	s := &stall{far: newMem(), end: make(chan struct{})}
 	asked := make(chan io.ReadWriteCloser)
-	srv := &Server{Root: s.far.root, Back: func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+	srv := &Server{Root: s.far.root, Back: func(ctx context.Context, _ *tree.Caller, rwc io.ReadWriteCloser) {
 		asked <- rwc
 		<-ctx.Done()
 	}}
@@ -333,7 +334,7 @@ func TestRequestsWaitForTheLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMem()
 		rwcs := make(chan io.ReadWriteCloser, 1)
-		s := &Server{Root: m.root, Back: func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+		s := &Server{Root: m.root, Back: func(ctx context.Context, _ *tree.Caller, rwc io.ReadWriteCloser) {
 			rwcs <- rwc
 			<-ctx.Done()
 		}}
@@ -398,7 +399,7 @@ func TestOldRequestsDoNotFollowTversion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMem()
 		rwcs := make(chan io.ReadWriteCloser, 1)
-		s := &Server{Root: m.root, Back: func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+		s := &Server{Root: m.root, Back: func(ctx context.Context, _ *tree.Caller, rwc io.ReadWriteCloser) {
 			rwcs <- rwc
 			<-ctx.Done()
 		}}
@@ -453,7 +454,7 @@ func TestServeReturns(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			rwcs := make(chan io.ReadWriteCloser, 1)
-			s := &Server{Root: newMem().root, Back: func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+			s := &Server{Root: newMem().root, Back: func(ctx context.Context, _ *tree.Caller, rwc io.ReadWriteCloser) {
 				rwcs <- rwc
 				<-ctx.Done()
 			}}
@@ -484,7 +485,7 @@ func TestServeReturns(t *testing.T) {
 func TestBackReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, panics := range []bool{false, true} {
-			s := &Server{Root: newMem().root, Log: slog.New(slog.DiscardHandler), Back: func(context.Context, ConnInfo, io.ReadWriteCloser) {
+			s := &Server{Root: newMem().root, Log: slog.New(slog.DiscardHandler), Back: func(context.Context, *tree.Caller, io.ReadWriteCloser) {
 				if panics {
 					panic("a bug")
 				}
@@ -531,8 +532,8 @@ func TestBackKnowsWhoAttached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		s := &Server{Root: newMem().root}
-		s.Back = func(ctx context.Context, c ConnInfo, rwc io.ReadWriteCloser) {
-			if c.User != "rob" || c.ID == 0 {
+		s.Back = func(ctx context.Context, c *tree.Caller, rwc io.ReadWriteCloser) {
+			if c.User != "rob" || c.Conn == 0 || c.Level("x") != tree.LevelOwn {
 				t.Errorf("asks %+v", c)
 			}
 			<-ctx.Done()
@@ -575,7 +576,7 @@ func FuzzBoth(f *testing.F) {
 		m := newMem()
 		var log bytes.Buffer
 		s := &Server{Root: m.root, Log: slog.New(slog.NewTextHandler(&log, nil)), Limits: Limits{Fids: 20, Requests: 20, Replies: 50_000}}
-		s.Back = func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+		s.Back = func(ctx context.Context, _ *tree.Caller, rwc io.ReadWriteCloser) {
 			c, err := peer.New(ctx, rwc, peer.Options{Ordered: true})
 			if err == nil {
 				c.ReadFile(ctx, "a")

@@ -102,7 +102,7 @@ func BenchmarkBothWays(b *testing.B) {
 				version := wire.Version
 				if way != "one" {
 					version = wire.VersionBoth
-					s.Back = func(ctx context.Context, _ ConnInfo, rwc io.ReadWriteCloser) {
+					s.Back = func(ctx context.Context, _ *tree.Caller, rwc io.ReadWriteCloser) {
 						if way == "asking" {
 							rwc.Write(encode(b, tread(1, 1, 1)))
 							rwc.Read(make([]byte, 1)) // until the hang-up

@@ -209,7 +209,7 @@ func (c *conn) message(frame []byte) error {
 		}
 		c.reply(&r)
 		if m.Type == wire.Tattach {
-			c.begin()
+			c.begin(c.fids[m.Fid].caller)
 		}
 	}
 	return nil

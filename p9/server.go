@@ -105,11 +105,11 @@ type Server struct {
 	// Back speaks the other direction of a connection, whose peer serves us what
 	// it has: rwc is a connection for a client of 9P. It is called in a goroutine
 	// of its own when a peer that has asked for wire.VersionBoth has attached for
-	// the first time, and after each Tversion that does, so that c says who it
-	// is. When ctx is done, or rwc fails, it has to return: ServeConn waits for
+	// the first time, and after each Tversion that does; c is who has, with its
+	// rights. When ctx is done, or rwc fails, it has to return: ServeConn waits for
 	// it. Returning closes rwc, which ends nothing else. nil: we have nothing to
 	// ask, and every connection goes one way.
-	Back func(ctx context.Context, c ConnInfo, rwc io.ReadWriteCloser)
+	Back func(ctx context.Context, c *tree.Caller, rwc io.ReadWriteCloser)
 
 	pool    pool      // buffers for the bytes of large reads and writes
 	batches sync.Pool // of *batch

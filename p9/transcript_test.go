@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 
 	"hubfs/internal/wire"
+	"hubfs/tree"
 )
 
 // TestTranscripts plays each file of testdata: a conversation, line by line.
@@ -60,10 +61,10 @@ func play(t *testing.T, file, text string) {
 	clients := make(map[string]*client) // guarded by mu
 	s := &Server{Root: m.root, Login: new(gate).login}
 	peer := Peer{Addr: "test"}
-	s.Back = func(ctx context.Context, info ConnInfo, rwc io.ReadWriteCloser) {
+	s.Back = func(ctx context.Context, who *tree.Caller, rwc io.ReadWriteCloser) {
 		c := &client{t: t, conn: rwc, done: make(chan error, 1)}
 		mu.Lock()
-		clients[strings.TrimPrefix(info.Addr, "test")+"b"] = c // the one before has ended with its Tversion
+		clients[strings.TrimPrefix(who.Addr, "test")+"b"] = c // the one before has ended with its Tversion
 		mu.Unlock()
 		c.receive()
 		c.done <- nil
