@@ -33,6 +33,10 @@ type Dialer struct {
 	// and that the last line alone.
 	Stderr io.Writer
 
+	// Node has ssh find a server that is gone with the connection, if none of
+	// that NAME runs there: a node of a tree. It starts none that stays.
+	Node bool
+
 	// Batch forbids ssh to ask for anything on the terminal: the caller is
 	// using it.
 	Batch bool

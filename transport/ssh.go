@@ -59,7 +59,11 @@ func (c *sshConn) terminate() {
 
 // dialSSH starts ssh, and waits until it has come to a server.
 func (d Dialer) dialSSH(ctx context.Context, a Addr) (net.Conn, error) {
-	argv, err := d.sshLine(ctx, a, findServer, a.target().name)
+	args := []string{a.target().name}
+	if d.Node {
+		args = append(args, "--node")
+	}
+	argv, err := d.sshLine(ctx, a, findServer, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -182,10 +186,11 @@ func socketpair() (*net.UnixConn, *os.File, error) {
 	return c.(*net.UnixConn), there, nil
 }
 
-// findServer runs over there, in a plain shell: $1 is the NAME.
+// findServer runs over there, in a plain shell: $1 is the NAME, $2 one more flag or
+// nothing.
 const findServer = `PATH=$PATH:$HOME/.local/bin
-if command -v hubfs >/dev/null 2>&1; then exec hubfs -stdio --alive -s "$1"; fi
-if command -v hub >/dev/null 2>&1; then exec hub serve --stdio --alive -s "$1"; fi
+if command -v hubfs >/dev/null 2>&1; then exec hubfs -stdio --alive $2 -s "$1"; fi
+if command -v hub >/dev/null 2>&1; then exec hub serve --stdio --alive $2 -s "$1"; fi
 echo; echo "hub9p: none"
 exit 127`
 

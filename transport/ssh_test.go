@@ -97,6 +97,24 @@ func TestSSHIsAskedForHubfs(t *testing.T) {
 	}
 }
 
+// TestSSHIsAskedForANode: --node goes to whichever program is there.
+func TestSSHIsAskedForANode(t *testing.T) {
+	for _, prog := range []string{"hubfs", "hub"} {
+		f := newFakeSSH(t)
+		f.program(prog, `printf '%s' "$*" >$DIR/asked; `+echo)
+		d := f.dialer()
+		d.Node = true
+		c, err := d.Dial(t.Context(), parse(t, "ssh://host/work"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if got := f.note("asked"); !strings.HasSuffix(got, "stdio --alive --node -s work") {
+			t.Errorf("%s %q", prog, got)
+		}
+	}
+}
+
 // Login scripts that talk do not get into the way.
 func TestSSHMayTalkBefore(t *testing.T) {
 	f := newFakeSSH(t)
