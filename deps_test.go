@@ -76,6 +76,9 @@ var layers = map[string][]string{
 	// The counters in Prometheus' words.
 	"internal/metrics": {"hubfs"},
 
+	// A connection of 9P, whoever has dialed, as the link of two nodes.
+	"internal/uplink": {"client", "p9", "tree", "taskfs/frame"},
+
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
 	"internal/daemon":   {"access", "transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby", "internal/fdio"},
 	"internal/hubfscli": {"internal/daemon", "transport"},
