@@ -197,6 +197,15 @@ func (s *shell) sayLocked(what string, more ...string) {
 	s.fs.sayLocked(audienceLocked(s.node), what, append([]string{s.name}, more...)...)
 }
 
+// Node tells of a node below this one: a line that begins with node, for who may
+// see /remote.
+func (fs *FS) Node(line string) {
+	fs.mu.Lock()
+	defer fs.unlock()
+	line = audience{level: tree.LevelView, paths: []string{remoteName}}.line(strings.ToValidUTF8(line, ""))
+	fs.later(func() { fs.events.lines.Say(line) })
+}
+
 // Conn tells of a connection that begins to be served, or has ended.
 func (fs *FS) Conn(c ConnInfo, served bool) {
 	fs.mu.Lock()

@@ -288,3 +288,18 @@ func TestRightsToRemote(t *testing.T) {
 		}
 	})
 }
+
+// TestNodesAreEvents, of those who may see where they are.
+func TestNodesAreEvents(t *testing.T) {
+	remote(t, Config{}, func(t *testing.T, s *server, r *fakeRemote) {
+		sees, all := s.openAs(guest("v", bounds{"remote": lView}), "events", tree.OpenRead), s.open("events", tree.OpenRead)
+		not := s.openAs(guest("n", bounds{"work": lOwn}), "events", tree.OpenRead)
+		s.Node("node join leaf1 7")
+		sees.read("node join leaf1 7\n")
+		all.read("node join leaf1 7\n")
+		not.waits()
+		sees.close()
+		all.close()
+		not.close()
+	})
+}
