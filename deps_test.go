@@ -80,7 +80,8 @@ var layers = map[string][]string{
 	"internal/uplink": {"client", "p9", "tree", "taskfs/frame"},
 
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
-	"internal/daemon":   {"access", "transport", "p9", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby", "internal/fdio"},
+	"internal/daemon": {"access", "transport", "p9", "client", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby", "internal/fdio",
+		"taskfs", "taskfs/gang", "taskfs/cluster", "taskfs/fence", "taskfs/frame", "internal/supervise", "internal/uplink"},
 	"internal/hubfscli": {"internal/daemon", "transport"},
 	"cmd/hubfs":         {"internal/hubfscli"},
 	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph", "internal/wholefile"},
