@@ -49,7 +49,10 @@ var layers = map[string][]string{
 	// Parts never import one another.
 	"p9":       {"tree", "internal/wire", "internal/fdio", "internal/both", "internal/lobby"},
 	"client":   {"internal/wire", "internal/fdio", "internal/both"},
-	"shellctl": {"pipes", "internal/fdio"},
+	"shellctl": {"pipes", "internal/fdio", "internal/stdio"},
+
+	// What a process puts out, on a terminal or on pipes.
+	"internal/stdio": {"pipes", "internal/fdio"},
 
 	// One command on many nodes: sets of tasks, what nodes say to one another,
 	// what runs tasks, who the nodes are and whether they live, the tasks of a

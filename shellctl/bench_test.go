@@ -23,7 +23,7 @@ func BenchmarkOutput(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, make([]byte, outputSize)); n != size {
+			if n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, make([]byte, 64<<10)); n != size {
 				b.Fatal(n)
 			}
 			f.Close()
@@ -82,4 +82,11 @@ func BenchmarkEcho(b *testing.B) {
 			<-out
 		}
 	})
+}
+
+type sinkFunc func([]byte)
+
+func (f sinkFunc) WriteContext(_ context.Context, p []byte) (int, error) {
+	f(p)
+	return len(p), nil
 }

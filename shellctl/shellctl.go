@@ -35,6 +35,7 @@ import (
 	"os/exec"
 	"sync"
 
+	"hubfs/internal/stdio"
 	"hubfs/pipes"
 )
 
@@ -74,9 +75,9 @@ type Shell struct {
 	term *terminal // nil on pipes
 	log  *slog.Logger
 
-	in    *inlet     // nil without input
-	outs  []*outlet  // one, or two on pipes
-	ours  []*os.File // our ends of the terminal or the pipes
+	in    *inlet          // nil without input
+	outs  []*stdio.Outlet // one, or two on pipes
+	ours  []*os.File      // our ends of the terminal or the pipes
 	pumps sync.WaitGroup
 
 	reaped chan struct{} // closed when the process has been waited for
@@ -122,7 +123,7 @@ func Start(spec Spec, io Streams, log *slog.Logger) (*Shell, error) {
 	s.log = log.With("pid", s.pid)
 
 	for _, o := range s.outs {
-		s.pumps.Go(func() { o.run(s.sinkFailed) }) // ends with the output; wait waits for it
+		s.pumps.Go(func() { o.Run(s.sinkFailed) }) // ends with the output; wait waits for it
 	}
 	if s.in != nil {
 		s.pumps.Go(func() { s.in.run(s.log) }) // ends when wait stops it; wait waits for it
@@ -187,7 +188,7 @@ func (s *Shell) openPipes(io Streams) (theirs []*os.File, err error) {
 }
 
 func (s *Shell) addOutlet(f *os.File, sink pipes.Sink) error {
-	o, err := newOutlet(f, sink, s.reaped)
+	o, err := stdio.NewOutlet(f, sink, s.reaped)
 	if err == nil {
 		s.outs = append(s.outs, o)
 	}
@@ -205,7 +206,7 @@ func (s *Shell) wait() {
 		s.term.slave.Close() // now the master sees an end, if we were the last
 	}
 	for _, o := range s.outs {
-		o.wake()
+		o.Wake()
 	}
 	close(s.reaped)
 	s.pumps.Wait()
@@ -218,8 +219,8 @@ func (s *Shell) wait() {
 
 	s.status = StatusOf(s.cmd.ProcessState)
 	for _, o := range s.outs {
-		if o.lost != nil {
-			s.err = errors.Join(s.err, fmt.Errorf("output of process %d: %w", s.pid, o.lost))
+		if lost := o.Lost(); lost != nil {
+			s.err = errors.Join(s.err, fmt.Errorf("output of process %d: %w", s.pid, lost))
 		}
 	}
 	close(s.done)

@@ -1,14 +1,12 @@
-package shellctl
+package stdio
 
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"reflect"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"hubfs/internal/fdio"
 )
@@ -21,7 +19,7 @@ func (f sinkFunc) WriteContext(_ context.Context, p []byte) (int, error) {
 }
 
 // pipeOutlet is an outlet of a process that has ended, with w still open.
-func pipeOutlet(t *testing.T, sink sinkFunc) (o *outlet, w *os.File) {
+func pipeOutlet(t *testing.T, sink sinkFunc) (o *Outlet, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -29,7 +27,7 @@ func pipeOutlet(t *testing.T, sink sinkFunc) (o *outlet, w *os.File) {
 	}
 	t.Cleanup(func() { r.Close(); w.Close() })
 	reaped := make(chan struct{})
-	if o, err = newOutlet(r, sink, reaped); err != nil {
+	if o, err = NewOutlet(r, sink, reaped); err != nil {
 		t.Fatal(err)
 	}
 	close(reaped)
@@ -40,24 +38,33 @@ func pipeOutlet(t *testing.T, sink sinkFunc) (o *outlet, w *os.File) {
 func TestOutletGathersWhatIsThere(t *testing.T) {
 	var sizes []int
 	o, w := pipeOutlet(t, func(p []byte) { sizes = append(sizes, len(p)) })
-	o.buf = o.buf[:8192]
 	for _, n := range []int{4096, 100, 4096} {
 		w.Write(make([]byte, n))
 	}
-	w.Close()
-	n, err := io.ReadFull(o.f, o.buf[:1024])
+	n, err := o.fd.Read(o.first[:])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := o.more(n); m != 8192-1024 {
-		t.Errorf("gathered %d bytes, want all that there is room for", m)
+	if n = o.pass(n, o.put(t)); n != 8292 {
+		t.Errorf("passed on %d bytes", n)
 	}
-	if m := o.more(100); m != 0 {
-		t.Errorf("looked for %d bytes more after a short read", m)
+	w.Write(make([]byte, 200))
+	if n = o.pass(100, o.put(t)); n != 100 {
+		t.Errorf("passed on %d bytes of 100", n)
 	}
-	o.run(nil)
-	if !reflect.DeepEqual(sizes, []int{100}) {
-		t.Errorf("writes of %d bytes, want 100", sizes)
+	w.Close()
+	o.Run(nil)
+	if !reflect.DeepEqual(sizes, []int{8292, 100, 200}) {
+		t.Errorf("writes of %d bytes, want 8292, 100 and 200", sizes)
+	}
+}
+
+// put gives to the sink as Run does.
+func (o *Outlet) put(t *testing.T) func([]byte) {
+	return func(p []byte) {
+		if _, err := o.sink.WriteContext(t.Context(), p); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -71,8 +78,8 @@ func TestFilterMayFinish(t *testing.T) {
 			w.WriteString("last") // when all seemed to be over
 		}
 	}}
-	o.wake()
-	o.run(nil)
+	o.Wake()
+	o.Run(nil)
 	if got != "first last" {
 		t.Errorf("got %q", got)
 	}
@@ -86,7 +93,7 @@ type lateWriter struct {
 
 func (l *lateWriter) TryRead(p []byte) (int, error) {
 	n, err := l.File.TryRead(p)
-	if errors.Is(err, unix.EAGAIN) {
+	if errors.Is(err, syscall.EAGAIN) {
 		l.write()
 	}
 	return n, err
@@ -105,8 +112,8 @@ func TestLeftoverHasABound(t *testing.T) {
 			}
 		}
 	}()
-	o.wake()
-	o.run(nil)
+	o.Wake()
+	o.Run(nil)
 	if got > leftover+outputSize {
 		t.Errorf("took %d bytes of a process that nobody waits for", got)
 	}
