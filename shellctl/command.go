@@ -15,36 +15,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// command prepares the process of spec. It looks at what can be wrong with the
-// directory and the command first: after a fork, all that is known is that one
-// of them does not exist.
+// command prepares the process of spec.
 func command(spec Spec) (*exec.Cmd, error) {
 	if len(spec.Argv) == 0 || spec.Argv[0] == "" {
 		return nil, errors.New("no command to run")
-	}
-	if spec.Dir != "" {
-		switch fi, err := os.Stat(spec.Dir); {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("no such directory: %s", spec.Dir)
-		case err != nil:
-			return nil, fmt.Errorf("directory %s: %w", spec.Dir, errors.Unwrap(err))
-		case !fi.IsDir():
-			return nil, fmt.Errorf("not a directory: %s", spec.Dir)
-		case unix.Access(spec.Dir, unix.X_OK) != nil:
-			return nil, fmt.Errorf("directory %s: %w", spec.Dir, unix.EACCES)
-		}
 	}
 	env := spec.Env
 	if env == nil {
 		env = os.Environ()
 	}
+	path, err := Find(spec.Argv[0], spec.Dir, env)
+	if err != nil {
+		return nil, err
+	}
 	if filepath.IsAbs(spec.Dir) {
 		// The name that the user gave, which may lead through symbolic links.
 		env = append(slices.Clip(env), "PWD="+spec.Dir)
-	}
-	path, err := lookPath(spec.Argv[0], spec.Dir, env)
-	if err != nil {
-		return nil, err
 	}
 	return &exec.Cmd{
 		Path: path,
@@ -55,6 +41,26 @@ func command(spec Spec) (*exec.Cmd, error) {
 		// server's group do not reach it, and all of it can be ended.
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}, nil
+}
+
+// Find returns the file of a command that is to start in dir ("" is our own
+// directory) with the environment env. The error says in a person's words what is
+// wrong with the directory or the command: after a fork, all that is known is
+// that one of them does not exist.
+func Find(name, dir string, env []string) (string, error) {
+	if dir != "" {
+		switch fi, err := os.Stat(dir); {
+		case errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("no such directory: %s", dir)
+		case err != nil:
+			return "", fmt.Errorf("directory %s: %w", dir, errors.Unwrap(err))
+		case !fi.IsDir():
+			return "", fmt.Errorf("not a directory: %s", dir)
+		case unix.Access(dir, unix.X_OK) != nil:
+			return "", fmt.Errorf("directory %s: %w", dir, unix.EACCES)
+		}
+	}
+	return lookPath(name, dir, env)
 }
 
 // lookPath finds the file of a command as a shell in env would, which may have
