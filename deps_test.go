@@ -68,7 +68,7 @@ var layers = map[string][]string{
 	"taskfs/gang":        {"taskfs/cluster", "taskfs/frame", "taskfs/fence", "taskfs/gather", "taskfs/ranks", "taskfs/task", "pipes", "hostlist"},
 	"taskfs/tasktest":    {"taskfs/task", "pipes"}, // tests only: tasks that are goroutines
 	"taskfs":             {"taskfs/cluster", "taskfs/gang", "taskfs/gather", "taskfs/scatter", "taskfs/ranks", "taskfs/task", "tree", "hub", "pipes", "hostlist", "internal/lex", "internal/handles"},
-	"internal/supervise": {"taskfs/task", "pipes", "shellctl"},
+	"internal/supervise": {"taskfs/task", "pipes", "shellctl", "internal/stdio"},
 
 	// A pipe between two streams, through a program or not: it knows no hub.
 	"hubfs/internal/conduit": {"pipes", "shellctl"},
@@ -86,8 +86,8 @@ var layers = map[string][]string{
 	"internal/daemon": {"access", "transport", "p9", "client", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby", "internal/fdio",
 		"taskfs", "taskfs/gang", "taskfs/cluster", "taskfs/fence", "taskfs/frame", "internal/supervise", "internal/uplink"},
 	"internal/hubfscli": {"internal/daemon", "transport"},
-	"cmd/hubfs":         {"internal/hubfscli"},
-	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph", "internal/wholefile"},
+	"cmd/hubfs":         {"internal/hubfscli", "internal/supervise"},
+	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "internal/supervise", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph", "internal/wholefile"},
 
 	// Tests only: a server in the test's own process, the server under random
 	// load, and the programs, driven as a user drives them.
@@ -116,9 +116,10 @@ var thirdParty = map[string]struct {
 		"commands, help and completion of the client"},
 	"golang.org/x/term": {[]string{"cmd/hub"},
 		"raw mode of the user's terminal"},
-	"golang.org/x/sys": {[]string{"shellctl", "transport", "cmd/hub"},
+	"golang.org/x/sys": {[]string{"shellctl", "internal/supervise", "transport", "cmd/hub"},
 		"the system calls that the standard library leaves out: the foreground " +
-			"process group of a terminal (shellctl), a peer's credentials (transport), " +
+			"process group of a terminal (shellctl), who adopts orphans, and a clock that " +
+			"counts sleep (internal/supervise), a peer's credentials (transport), " +
 			"the modes of a terminal whose output stays as it is, and the size of a pipe (cmd/hub)"},
 }
 

@@ -7,9 +7,13 @@ import (
 	"path/filepath"
 
 	"hubfs/internal/hubfscli"
+	"hubfs/internal/supervise"
 )
 
 func main() {
+	if supervise.Main(os.Args) {
+		return // this process was the supervisor of tasks
+	}
 	// One file serves as both: hub install makes hubfs a link to hub.
 	if filepath.Base(os.Args[0]) == "hubfs" {
 		os.Exit(hubfscli.Run(os.Args[1:], os.Stdout, os.Stderr))

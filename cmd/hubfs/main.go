@@ -5,8 +5,12 @@ import (
 	"os"
 
 	"hubfs/internal/hubfscli"
+	"hubfs/internal/supervise"
 )
 
 func main() {
+	if supervise.Main(os.Args) {
+		return // this process was the supervisor of tasks
+	}
 	os.Exit(hubfscli.Run(os.Args[1:], os.Stdout, os.Stderr))
 }

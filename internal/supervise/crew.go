@@ -1,0 +1,345 @@
+package supervise
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"hubfs/shellctl"
+	"hubfs/taskfs/task"
+)
+
+// markName is the variable in a task's environment by which it is known as the
+// crew's.
+const markName = "TASKFS_CREW"
+
+// errClosed is the answer to a start when the crew has ended, or is about to.
+var errClosed = errors.New("the session has ended")
+
+// A crew is our side of a supervisor.
+type crew struct {
+	r    *Runner
+	o    task.CrewOptions
+	mark string // NAME=VALUE
+	h    hello
+
+	cmd   *exec.Cmd // the supervisor
+	conn  *net.UnixConn
+	ready chan struct{} // closed when it can take tasks
+
+	sending sync.Mutex     // orders what is sent, and is held while it is
+	tasks   sync.WaitGroup // those for whom Exited has not been called; added to under mu
+
+	mu     sync.Mutex
+	next   int64              // number of the next task; guarded by mu
+	byID   map[int64]*running // guarded by mu
+	byRank map[int]*running   // guarded by mu
+	closed bool               // no task may start any more; guarded by mu
+	lease  *lease             // nil when all is over; guarded by mu
+	made   bool               // the folder is there; guarded by mu
+	over   chan struct{}      // closed when all is over
+	err    error              // why it cannot be known that nothing is left; set before over is closed
+}
+
+func newCrew(ctx context.Context, r *Runner, o task.CrewOptions) (*crew, error) {
+	c := &crew{
+		r: r, o: o, ready: make(chan struct{}), over: make(chan struct{}),
+		byID: make(map[int64]*running), byRank: make(map[int]*running),
+	}
+	token := rand.Text()
+	c.mark = markName + "=" + token
+	c.h.Dir = filepath.Join(r.o.Folder, "taskfs-"+token)
+	var err error
+	if c.lease, err = newLease(); err != nil {
+		return nil, err
+	}
+	c.lease.renew(o.Lease)
+	if !r.o.noCgroup {
+		c.h.Cgroup = makeCgroup("taskfs-" + token)
+	}
+	if err := c.spawn(); err != nil {
+		c.lease.close()
+		if c.h.Cgroup != "" {
+			os.Remove(c.h.Cgroup)
+		}
+		return nil, err
+	}
+	go c.read() // ends with the supervisor; closes over
+	c.send(c.h.frame(), nil)
+	select {
+	case <-c.ready:
+		return c, nil
+	case <-c.over:
+		return nil, errors.New("it ended at once")
+	case <-ctx.Done():
+		c.cmd.Process.Kill()
+		<-c.over
+		return nil, ctx.Err()
+	}
+}
+
+// spawn starts the supervisor.
+func (c *crew) spawn() error {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		return err
+	}
+	c.conn = conn.(*net.UnixConn)
+	c.cmd = &exec.Cmd{
+		Path: c.r.exe,
+		// The session is for a person who looks at a list of processes.
+		Args:       []string{"taskfs", flag, c.o.Session},
+		Dir:        "/",
+		Stderr:     os.Stderr, // for a panic
+		ExtraFiles: []*os.File{socketFD - 3: theirs, leaseFD - 3: c.lease.f},
+		// A session of its own: what is meant for us does not reach it, and nobody
+		// but its tasks can be in it.
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := c.cmd.Start(); err != nil {
+		c.conn.Close()
+		return err
+	}
+	return nil
+}
+
+// socketPair returns two ends of a socket that no other program gets.
+func socketPair() (a, b *os.File, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	unix.CloseOnExec(p[0])
+	unix.CloseOnExec(p[1])
+	return os.NewFile(uintptr(p[0]), "supervisor"), os.NewFile(uintptr(p[1]), "supervised"), nil
+}
+
+// send sends a frame with descriptors to the supervisor. The error is errClosed if
+// it is gone.
+func (c *crew) send(p []byte, fds []int) error {
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	n, _, err := c.conn.WriteMsgUnix(p, oob, nil)
+	if err == nil && n < len(p) {
+		_, err = c.conn.Write(p[n:])
+	}
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+		return errClosed
+	}
+	return err
+}
+
+// read takes what the supervisor says, until it has ended, and sees to it that nothing
+// is left.
+func (c *crew) read() {
+	why, orderly := c.messages()
+	c.conn.Close()
+	var err error
+	if !orderly {
+		// It was killed, or is of no use any more.
+		c.cmd.Process.Kill()
+		err = c.sweep()
+		why = "its supervisor was killed"
+	}
+	c.cmd.Wait()
+	c.finish(why, err)
+}
+
+// messages handles what the supervisor says. The end is orderly if it has said
+// that all is over.
+func (c *crew) messages() (why string, orderly bool) {
+	buf := make([]byte, 16<<10)
+	var p []byte
+	for {
+		n, err := c.conn.Read(buf)
+		if n <= 0 || err != nil {
+			return "", false
+		}
+		p = append(p, buf[:n]...)
+		for {
+			kind, body, rest, err := cut(p)
+			if err != nil {
+				return "", false
+			}
+			if kind == 0 {
+				break
+			}
+			switch kind {
+			case kindReady:
+				close(c.ready)
+			case kindExits:
+				exits, err := decodeExits(body)
+				if err != nil {
+					return "", false
+				}
+				c.exited(exits)
+			case kindOver:
+				d := decoder{p: body}
+				return d.string(), true
+			default:
+				return "", false
+			}
+			p = rest
+		}
+		p = append(p[:0:0], p...)
+	}
+}
+
+// exited tells tasks that they have ended.
+func (c *crew) exited(exits []exit) {
+	for _, x := range exits {
+		c.mu.Lock()
+		t := c.byID[x.ID]
+		delete(c.byID, x.ID)
+		if t != nil {
+			delete(c.byRank, t.t.Rank)
+		}
+		c.mu.Unlock()
+		if t != nil {
+			t.end(x)
+		}
+	}
+}
+
+// sweep ends what a supervisor that was killed has left.
+func (c *crew) sweep() error {
+	if c.h.Cgroup != "" {
+		os.WriteFile(filepath.Join(c.h.Cgroup, cgroupKill), []byte("1"), 0)
+	}
+	err := sweep(c.mark, c.cmd.Process.Pid)
+	if c.h.Cgroup != "" {
+		os.Remove(c.h.Cgroup)
+	}
+	return errors.Join(err, removeAll(c.h.Dir))
+}
+
+// finish is called when the supervisor is gone, and all of its tasks with it.
+func (c *crew) finish(why string, err error) {
+	c.mu.Lock()
+	wanted := c.closed
+	c.closed = true
+	var rest []exit
+	for id := range c.byID {
+		rest = append(rest, exit{ID: id, Wait: uint32(unix.SIGKILL)})
+	}
+	c.lease.close()
+	c.lease = nil
+	c.mu.Unlock()
+
+	c.exited(rest)
+	c.tasks.Wait()
+	if err != nil {
+		c.err = fmt.Errorf("processes of session %s may be left: %w", c.o.Session, err)
+	}
+	close(c.over)
+	if !wanted && c.o.Lost != nil {
+		c.o.Lost(errors.Join(fmt.Errorf("session %s has ended: %s", c.o.Session, why), c.err))
+	}
+}
+
+// Signal implements task.Crew.
+func (c *crew) Signal(rank int, name string) error {
+	sig, err := shellctl.ParseSignal(name)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	t := c.byRank[rank]
+	c.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	err = c.send(signalFrame(t.id, int(sig)), nil)
+	if err != nil && !errors.Is(err, errClosed) {
+		return fmt.Errorf("signal %s to task %d: %w", name, rank, err)
+	}
+	return nil
+}
+
+// Dir implements task.Crew.
+func (c *crew) Dir() (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dirLocked()
+}
+
+func (c *crew) dirLocked() (string, error) {
+	if c.closed {
+		return "", errClosed
+	}
+	if !c.made {
+		if err := os.Mkdir(c.h.Dir, 0o700); err != nil {
+			return "", fmt.Errorf("folder of session %s: %w", c.o.Session, err)
+		}
+		c.made = true
+	}
+	return c.h.Dir, nil
+}
+
+// Renew implements task.Crew.
+func (c *crew) Renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lease != nil {
+		c.lease.renew(c.o.Lease)
+	}
+}
+
+// Close implements task.Crew.
+func (c *crew) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.send(newFrame(kindEnd).frame(), nil) // an error is that it has ended
+	c.cmd.Process.Signal(unix.SIGCONT)     // somebody may have stopped it
+	select {
+	case <-c.over:
+		return c.err
+	case <-ctx.Done():
+		return fmt.Errorf("processes of session %s may be left: %w", c.o.Session, ctx.Err())
+	}
+}
+
+// environment returns the environment of a task: of a name that comes twice the
+// last, and the crew's mark.
+func (c *crew) environment(t task.Task) []string {
+	env := make([]string, 0, len(t.Env)+2)
+	at := make(map[string]int, len(t.Env)+2)
+	add := func(kv string) {
+		name, _, _ := strings.Cut(kv, "=")
+		if i, ok := at[name]; ok {
+			env[i] = kv
+			return
+		}
+		at[name] = len(env)
+		env = append(env, kv)
+	}
+	for _, kv := range t.Env {
+		add(kv)
+	}
+	add("PWD=" + t.Dir) // the name that was given, which may lead through links
+	add(c.mark)
+	return env
+}

@@ -1,0 +1,203 @@
+package supervise
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hubfs/taskfs/task"
+)
+
+// startFamily starts the family and returns a handle on each member.
+func startFamily(t *testing.T, c task.Crew, rank int) []member {
+	t.Helper()
+	tk := sh(rank, family)
+	out := newSink()
+	tk.Stdout = out
+	if err := c.Start(tk); err != nil {
+		t.Fatal(err)
+	}
+	var all []member
+	for i := range 5 {
+		all = append(all, newMember(t, out.line(t, i)))
+	}
+	return all
+}
+
+// A member is a process, held so that its end can be waited for.
+type member struct {
+	pid int
+	fd  int
+}
+
+func newMember(t *testing.T, line string) member {
+	t.Helper()
+	pid, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatalf("process %d: %v", pid, err)
+	}
+	t.Cleanup(func() {
+		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // if the test has failed
+		unix.Close(fd)
+	})
+	return member{pid, fd}
+}
+
+// ended reports whether the process has ended, and waits so long for that.
+func (m member) ended(t *testing.T, within time.Duration) bool {
+	t.Helper()
+	for deadline := time.Now().Add(within); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(m.fd), Events: unix.POLLIN}}, int(max(0, time.Until(deadline)).Milliseconds()))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	}
+}
+
+func allEnded(t *testing.T, all []member, within time.Duration) {
+	t.Helper()
+	for i, m := range all {
+		if !m.ended(t, within) {
+			t.Errorf("member %d of the family, process %d, lives", i, m.pid)
+		}
+	}
+}
+
+func TestCloseEndsTheWholeFamily(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		r := newTestRunner(t, o)
+		c := newTestCrew(t, r, task.CrewOptions{Lease: time.Minute})
+		dir, err := c.Dir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(dir+"/a/b", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		os.Chmod(dir+"/a", 0)
+		all := startFamily(t, c, 0)
+		closeCrew(t, c)
+		allEnded(t, all, 0) // at once: Close has waited
+		if _, err := os.Stat(dir); !os.IsNotExist(err) {
+			t.Errorf("the crew's folder: %v", err)
+		}
+		if cg := c.(*crew).h.Cgroup; cg != "" {
+			if _, err := os.Stat(cg); !os.IsNotExist(err) {
+				t.Errorf("the crew's cgroup: %v", err)
+			}
+		}
+		if err := c.Start(sh(1, "true")); !errors.Is(err, errClosed) {
+			t.Errorf("start after the end: %v", err)
+		}
+	})
+}
+
+func TestKilledSupervisorTakesTheFamilyAlong(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		lost := make(chan error, 1)
+		c := newTestCrew(t, newTestRunner(t, o), task.CrewOptions{Lease: time.Minute, Lost: func(err error) { lost <- err }})
+		all := startFamily(t, c, 0)
+		exited := make(chan task.Exit, 1)
+		tk := sh(1, "exec sleep 1000")
+		tk.Exited = func(x task.Exit) { exited <- x }
+		if err := c.Start(tk); err != nil {
+			t.Fatal(err)
+		}
+		c.(*crew).cmd.Process.Kill()
+		if err := <-lost; err == nil || !strings.HasSuffix(err.Error(), "has ended: its supervisor was killed") {
+			t.Errorf("lost: %v", err)
+		}
+		allEnded(t, all, 0)
+		if x := <-exited; x.Status != "signal KILL" {
+			t.Errorf("%+v", x)
+		}
+	})
+}
+
+func TestLeaseEndsTheFamily(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		lost := make(chan error, 1)
+		const lease = 500 * time.Millisecond
+		c := newTestCrew(t, newTestRunner(t, o), task.CrewOptions{Lease: lease, Lost: func(err error) { lost <- err }})
+		stop := renew(c, lease/10)
+		all := startFamily(t, c, 0)
+		exited := make(chan task.Exit, 1)
+		tk := sh(1, "exec sleep 1000")
+		tk.Exited = func(x task.Exit) { exited <- x }
+		if err := c.Start(tk); err != nil {
+			t.Fatal(err)
+		}
+		// Renewed, it holds for more than its length.
+		select {
+		case err := <-lost:
+			t.Errorf("lost while renewed: %v", err)
+		case <-time.After(2 * lease):
+		}
+		stop()
+		if err := <-lost; err == nil || !strings.HasSuffix(err.Error(), "has ended: its lease has passed") {
+			t.Errorf("lost: %v", err)
+		}
+		allEnded(t, all, 0)
+		if x := <-exited; x.Status != "signal KILL" || x.PID == 0 {
+			t.Errorf("%+v", x)
+		}
+	})
+}
+
+func TestEndOfTheOwnerEndsTheFamily(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		sig   unix.Signal
+		lease time.Duration
+	}{
+		{"killed", unix.SIGKILL, time.Hour},
+		{"stopped", unix.SIGSTOP, 2 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), ownerEnv+"="+tc.lease.String(), "TMPDIR="+t.TempDir())
+			cmd.Stderr = os.Stderr
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer cmd.Wait()
+			defer cmd.Process.Kill()
+			lines := bufio.NewScanner(out)
+			next := func() string {
+				if !lines.Scan() {
+					t.Fatal("the owner has said too little")
+				}
+				return lines.Text()
+			}
+			all := []member{newMember(t, next())}
+			dir := next()
+			for range 5 {
+				all = append(all, newMember(t, next()))
+			}
+			cmd.Process.Signal(tc.sig)
+			allEnded(t, all, 10*time.Second)
+			if _, err := os.Stat(dir); !os.IsNotExist(err) {
+				t.Errorf("the crew's folder: %v", err)
+			}
+		})
+	}
+}
