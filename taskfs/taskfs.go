@@ -3,6 +3,7 @@
 package taskfs
 
 import (
+	"context"
 	"log/slog"
 
 	"hubfs/hub"
@@ -41,5 +42,24 @@ type FS struct{}
 // New returns an FS.
 func New(cfg Config) *FS { panic("not built yet") }
 
-// Root returns the folder.
+// Root returns the folder. The qid.paths of all that is in it but hubs have their
+// top bit set: whoever serves it counts others from 1.
 func (fs *FS) Root() tree.Dir { panic("not built yet") }
+
+// Sessions describes the sessions, each in a line for the server's /status, as
+// "0 glenda Execute 4 'sort -u'".
+func (fs *FS) Sessions() []string { panic("not built yet") }
+
+// Event tells of a node, in a line for /remote/events: cluster.Options.Event. It
+// does not block.
+func (fs *FS) Event(line string) { panic("not built yet") }
+
+// InUse reports whether a session is held, or persists, or has output that
+// nobody has read yet: a reason for a server to stay. Ask Changed first: its
+// channel is closed when InUse may have a new answer.
+func (fs *FS) InUse() bool              { panic("not built yet") }
+func (fs *FS) Changed() <-chan struct{} { panic("not built yet") }
+
+// Close ends all sessions, and the dialing of nodes that were added; no new ones
+// are made. It returns when none of their tasks runs any more, or with ctx.
+func (fs *FS) Close(ctx context.Context) error { panic("not built yet") }
