@@ -61,7 +61,7 @@ var layers = map[string][]string{
 	"taskfs/ranks":       {},
 	"taskfs/frame":       {"pipes"},
 	"taskfs/task":        {"pipes"},
-	"taskfs/fence":       {},
+	"taskfs/fence":       {"hostlist", "internal/lex"},
 	"taskfs/cluster":     {"taskfs/frame", "taskfs/fence", "tree"},
 	"taskfs/gather":      {"taskfs/ranks", "hub"},
 	"taskfs/scatter":     {"taskfs/ranks", "hub", "pipes"},
