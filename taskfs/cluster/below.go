@@ -11,7 +11,7 @@ import (
 
 // Below serves a link to a node that is to be below this one, until it ends.
 // name is what it is called here; "": what it calls itself. The error is nil if
-// the node went in order, or was removed.
+// the node went in order, and wraps ErrRemoved if it was removed.
 func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 	n.running.add()
 	defer n.running.done()
@@ -35,10 +35,27 @@ func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 		c.lose(err)
 	}
 	err = c.serve()
-	if c.wentInOrder() {
+	switch left, removed := c.wentInOrder(); {
+	case removed:
+		return fmt.Errorf("node %s: %w", c.m.name, ErrRemoved)
+	case left:
 		return nil
 	}
 	return fmt.Errorf("node %s: %w", c.m.name, err)
+}
+
+// Refuse answers a node that wants to be below this one, and may not be, with the
+// reason. Its error is the reason, too.
+func (n *Node) Refuse(ctx context.Context, l frame.Link, reason string) error {
+	n.running.add()
+	defer n.running.done()
+	defer l.Close()
+	defer context.AfterFunc(n.life, func() { l.Close() })()
+	if _, err := meet(ctx, l); err != nil {
+		return fmt.Errorf("node at %s: %w", oneLine(l.Addr()), err)
+	}
+	n.part(ctx, l, leave{Reason: n.o.Info.Name + ": " + reason, Refused: true})
+	return fmt.Errorf("node at %s: %w: %s", oneLine(l.Addr()), ErrRefused, reason)
 }
 
 // meet receives the first word of a lower node.
@@ -300,8 +317,8 @@ func (c *Child) dismiss(why leave) {
 	c.lose(err)
 }
 
-func (c *Child) wentInOrder() bool {
+func (c *Child) wentInOrder() (left, removed bool) {
 	c.n.mu.Lock()
 	defer c.n.mu.Unlock()
-	return c.left
+	return c.left, c.left && c.m.removing
 }
