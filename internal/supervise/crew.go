@@ -47,13 +47,13 @@ type crew struct {
 	closed bool               // no task may start any more; guarded by mu
 	lease  *lease             // nil when all is over; guarded by mu
 	made   bool               // the folder is there; guarded by mu
-	over   chan struct{}      // closed when all is over
-	err    error              // why it cannot be known that nothing is left; set before over is closed
+	gone   chan struct{}      // closed when the supervisor is gone, and all that it has run
+	err    error              // why that is not known; set before gone is closed
 }
 
 func newCrew(ctx context.Context, r *Runner, o task.CrewOptions) (*crew, error) {
 	c := &crew{
-		r: r, o: o, ready: make(chan struct{}), over: make(chan struct{}),
+		r: r, o: o, ready: make(chan struct{}), gone: make(chan struct{}),
 		byID: make(map[int64]*running), byRank: make(map[int]*running),
 	}
 	token := rand.Text()
@@ -74,16 +74,16 @@ func newCrew(ctx context.Context, r *Runner, o task.CrewOptions) (*crew, error) 
 		}
 		return nil, err
 	}
-	go c.read() // ends with the supervisor; closes over
+	go c.read() // ends with the supervisor and the output of its tasks; closes gone
 	c.send(c.h.frame(), nil)
 	select {
 	case <-c.ready:
 		return c, nil
-	case <-c.over:
+	case <-c.gone:
 		return nil, errors.New("it ended at once")
 	case <-ctx.Done():
 		c.cmd.Process.Kill()
-		<-c.over
+		<-c.gone
 		return nil, ctx.Err()
 	}
 }
@@ -248,12 +248,12 @@ func (c *crew) finish(why string, err error) {
 	c.lease = nil
 	c.mu.Unlock()
 
-	c.exited(rest)
-	c.tasks.Wait()
 	if err != nil {
 		c.err = fmt.Errorf("processes of session %s may be left: %w", c.o.Session, err)
 	}
-	close(c.over)
+	close(c.gone)
+	c.exited(rest)
+	c.tasks.Wait()
 	if !wanted && c.o.Lost != nil {
 		c.o.Lost(errors.Join(fmt.Errorf("session %s has ended: %s", c.o.Session, why), c.err))
 	}
@@ -312,10 +312,11 @@ func (c *crew) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
-	c.send(newFrame(kindEnd).frame(), nil) // an error is that it has ended
-	c.cmd.Process.Signal(unix.SIGCONT)     // somebody may have stopped it
+	// A signal, which waits for nobody. Errors say that it has ended.
+	c.cmd.Process.Signal(unix.SIGTERM)
+	c.cmd.Process.Signal(unix.SIGCONT) // somebody may have stopped it
 	select {
-	case <-c.over:
+	case <-c.gone:
 		return c.err
 	case <-ctx.Done():
 		return fmt.Errorf("processes of session %s may be left: %w", c.o.Session, ctx.Err())

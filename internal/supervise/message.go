@@ -14,7 +14,6 @@ const (
 	kindHello  = iota + 1 // to the supervisor, first: whom it works for
 	kindStart             // start a task
 	kindSignal            // signal a task's group
-	kindEnd               // end everything
 	kindReady             // from it, first
 	kindExits             // tasks have ended
 	kindOver              // everything has; nothing follows

@@ -81,7 +81,7 @@ func (s *supervisor) end(why string, deaf bool) {
 	s.wake()
 }
 
-// why returns the reason of the end: "" if we were asked to.
+// why returns the reason of the end.
 func (s *supervisor) why() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -38,8 +38,9 @@
 // # Blocking
 //
 // Start and Signal may wait for the supervisor to take the message, which it
-// does as fast as it can start tasks. Exited is called from a goroutine of the task and
-// may wait.
+// does as fast as it can start tasks. Close waits for the end of all processes, and not
+// for the sinks. Exited is called from a goroutine of the task and may wait; Lost comes
+// when all have returned.
 //
 // # Ownership
 //

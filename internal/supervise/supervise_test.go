@@ -168,3 +168,14 @@ func TestTaskHasInputOutputAndStatus(t *testing.T) {
 		}
 	})
 }
+
+// A firstByte is a Sink that says when something comes.
+type firstByte chan struct{}
+
+func (f firstByte) WriteContext(_ context.Context, p []byte) (int, error) {
+	select {
+	case f <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}

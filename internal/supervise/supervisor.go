@@ -39,7 +39,7 @@ type supervisor struct {
 	forking bool             // the receiver is starting one; guarded by mu
 	early   map[int]exit     // strangers who ended meanwhile; it may be that one; guarded by mu
 	over    bool             // everything is to end; guarded by mu
-	reason  string           // why; "": we were asked to; guarded by mu
+	reason  string           // why; guarded by mu
 	deaf    bool             // nobody may be there to read what we send; guarded by mu
 	stuck   bool             // a send waits; guarded by mu
 	killed  map[int]bool     // children that were sent KILL; guarded by mu
@@ -180,8 +180,6 @@ func (s *supervisor) handle(kind byte, body []byte, fds []int) ([]int, error) {
 			return fds, err
 		}
 		s.signal(id, syscall.Signal(sig))
-	case kindEnd:
-		s.end("", false)
 	default:
 		return fds, errBadFrame
 	}
@@ -205,6 +203,9 @@ func (s *supervisor) start(m *start, files [3]int) {
 	s.mu.Lock()
 	s.forking = false
 	x, early := s.early[pid]
+	if early && unix.Kill(pid, 0) == nil {
+		early = false // that was an orphan who had the same number a moment ago
+	}
 	clear(s.early)
 	switch {
 	case err != nil:

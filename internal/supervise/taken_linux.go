@@ -32,26 +32,31 @@ func taken(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	var pollErr error
+	var lost error
 	err = c.Write(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-		for {
-			_, pollErr = unix.Poll(p, 0)
-			if pollErr != unix.EINTR {
-				break
-			}
-		}
-		switch {
-		case pollErr != nil:
-			return true
-		case p[0].Revents&unix.POLLERR != 0:
-			pollErr = syscall.EPIPE
-			return true
-		}
-		return p[0].Revents&unix.POLLOUT != 0
+		var empty bool
+		empty, lost = drained(int(fd))
+		return empty || lost != nil
 	})
 	if err == nil {
-		err = pollErr
+		err = lost
 	}
 	return err
+}
+
+// drained reports whether a pipe that was shrunk is empty.
+func drained(fd int) (bool, error) {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	for {
+		_, err := unix.Poll(p, 0)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return false, os.NewSyscallError("poll", err)
+		case p[0].Revents&unix.POLLERR != 0:
+			return false, syscall.EPIPE
+		default:
+			return p[0].Revents&unix.POLLOUT != 0, nil
+		}
+	}
 }
