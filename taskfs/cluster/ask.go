@@ -37,6 +37,7 @@ func (c *Child) ask(ctx context.Context, q question) ([]Row, error) {
 		delete(c.asked, q.ID)
 		n.mu.Unlock()
 	}()
+	q.Within = maxPeriod
 	if deadline, ok := ctx.Deadline(); ok {
 		q.Within = time.Until(deadline)
 	}
@@ -97,7 +98,7 @@ func (p *Parent) takeAsk(body []byte) error {
 	}
 	n.mu.Unlock()
 	n.running.Go(func() { // until it is answered, the link ends, or the time that it may take is over
-		ctx, cancel := context.WithTimeout(p.ctx, min(max(q.Within, 0), maxPeriod))
+		ctx, cancel := context.WithTimeout(p.ctx, min(q.Within, maxPeriod))
 		defer cancel()
 		if busy {
 			p.answer(answer{ID: q.ID, Err: fmt.Sprintf("%s answers %d questions already", n.o.Info.Name, maxAsked)})

@@ -25,8 +25,10 @@ func (l *log) say(format string, args ...any) {
 	l.mu.Unlock()
 }
 
-// take returns what was said since the last time.
+// take returns what was said since the last time, when all is said that is about
+// to be.
 func (l *log) take() []string {
+	synctest.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lines := l.lines
@@ -272,5 +274,28 @@ func (r rawParent) welcome(change ...func(*welcome)) {
 		r.t.Fatalf("%v came first", f.Kind)
 	}
 	r.send(frame.Hello, w)
+	synctest.Wait()
+}
+
+// A rawChild is a lower node that says what the test says.
+type rawChild struct {
+	t *testing.T
+	l frame.Link
+}
+
+func (r rawChild) send(k frame.Kind, v any) {
+	r.t.Helper()
+	if err := r.l.Send(r.t.Context(), frame.Frame{Kind: k, Body: encode(v)}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r rawChild) hello(change ...func(*hello)) {
+	r.t.Helper()
+	h := hello{Version: version, Side: "below", Info: Info{Name: "leaf", OS: "linux", Arch: "amd64", Instance: "I"}}
+	for _, f := range change {
+		f(&h)
+	}
+	r.send(frame.Hello, h)
 	synctest.Wait()
 }
