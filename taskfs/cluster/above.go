@@ -19,7 +19,7 @@ type errSilent struct {
 func (e errSilent) Error() string { return fmt.Sprintf("no word from %s for %v", e.node, e.self) }
 
 func errNotOfSession(k frame.Kind) error {
-	return fmt.Errorf("a %v frame is not for a session", k)
+	return fmt.Errorf("%v is a frame of links: want one of sessions", k)
 }
 
 // Above serves a link to a node that is to be above this one, until it ends: then
@@ -71,7 +71,7 @@ func (n *Node) join(ctx context.Context, l frame.Link) (*Parent, error) {
 		return nil, left(f.Body)
 	case frame.Hello:
 	default:
-		return nil, fmt.Errorf("a %v frame came: want Hello first", f.Kind)
+		return nil, fmt.Errorf("%v came first: want Hello", f.Kind)
 	}
 	var w welcome
 	if err := decode("hello", f.Body, &w); err != nil {
@@ -183,7 +183,7 @@ func (p *Parent) take(f frame.Frame) error {
 	case f.Kind == frame.Leave:
 		return left(f.Body)
 	}
-	return fmt.Errorf("a %v frame came from above", f.Kind)
+	return fmt.Errorf("%v came from above", f.Kind)
 }
 
 func (p *Parent) takeBeat(body []byte) error {

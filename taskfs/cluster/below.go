@@ -67,7 +67,7 @@ func meet(ctx context.Context, l frame.Link) (h hello, err error) {
 		return hello{}, fmt.Errorf("no hello: %w", err)
 	}
 	if f.Kind != frame.Hello {
-		return hello{}, fmt.Errorf("a %v frame came: want Hello first", f.Kind)
+		return hello{}, fmt.Errorf("%v came first: want Hello", f.Kind)
 	}
 	return h, decode("hello", f.Body, &h)
 }
@@ -249,7 +249,7 @@ func (c *Child) take(f frame.Frame) error {
 	case f.Kind == frame.Leave:
 		return c.takeLeave(f.Body)
 	}
-	return fmt.Errorf("a %v frame came from below", f.Kind)
+	return fmt.Errorf("%v came from below", f.Kind)
 }
 
 func (c *Child) takeBeat(p []byte) error {

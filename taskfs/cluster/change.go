@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"hubfs/taskfs/fence"
 )
 
 // Drain gives a node no new tasks, whoever has its name, until Undrain. Remove
@@ -120,7 +118,7 @@ func (m *member) ackLocked() error {
 	acked := false
 	for _, c := range m.allLocked() {
 		if !c.state.live() {
-			c.settleLocked("manual")
+			c.settleLocked("ack")
 			acked = true
 		}
 	}
@@ -151,27 +149,21 @@ func (m *member) fenceLocked(n *Node) error {
 	return nil
 }
 
-// Kill asks a node that is lost over another link, if it has one, to end what ran
-// for the one that is lost. It is the way of the fencing method "kill".
-func (n *Node) Kill(ctx context.Context, t fence.Target) error {
+// askOtherwise asks the node, which is lost, over another link that it has to this
+// one, to end what ran for the one that is lost.
+func (c *Child) askOtherwise(ctx context.Context) error {
+	n := c.n
 	n.mu.Lock()
-	var lost, other *Child
-	if m := n.members[t.Name]; m != nil {
-		for _, c := range m.allLocked() {
-			if c.epoch == t.Epoch {
-				lost = c
-			}
-		}
-	}
+	var other *Child
 	for _, m := range n.members {
-		if c := m.now; lost != nil && c != nil && c.joined && c.state.live() && c.info.Instance == lost.info.Instance {
-			other = c
+		if o := m.now; o != nil && o.joined && o.state.live() && o.info.Instance == c.info.Instance {
+			other = o
 		}
 	}
 	n.mu.Unlock()
 	if other == nil {
-		return fmt.Errorf("there is no other link to node %s", oneLine(t.Name))
+		return fmt.Errorf("there is no other connection to node %s", c.m.name)
 	}
-	_, err := other.ask(ctx, question{Op: "end", Epoch: t.Epoch})
+	_, err := other.ask(ctx, question{Op: "end", Epoch: c.epoch})
 	return err
 }

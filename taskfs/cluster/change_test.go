@@ -112,7 +112,7 @@ func TestRemoveWaitsForSessions(t *testing.T) {
 		if err := <-j.above; !errors.Is(err, ErrRemoved) || !strings.Contains(err.Error(), "node above, top: removed: top has no place for leaf any more") {
 			t.Errorf("above: %v", err)
 		}
-		if err := <-j.below; err != nil {
+		if err := <-j.below; !errors.Is(err, ErrRemoved) {
 			t.Errorf("below: %v", err)
 		}
 		synctest.Wait()

@@ -194,5 +194,6 @@ func (c *Child) target() fence.Target {
 		Epoch: c.epoch,
 		Heard: c.heard, // it does not change any more
 		Self:  quiet(c.n.o.Period, c.n.o.Missed),
+		Ask:   c.askOtherwise,
 	}
 }

@@ -4,29 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
-
-	"hubfs/taskfs/fence"
 )
-
-// slack is how long watchdog waits beyond what it has to.
-const slack = time.Second
-
-// watchdog is the policy of who has given none: a node that is not heard has
-// ended its tasks by itself after a time.
-type watchdog struct{}
-
-func (watchdog) Run(ctx context.Context, t fence.Target, event func(string, error)) (string, error) {
-	event("watchdog", nil)
-	timer := time.NewTimer(time.Until(t.Heard.Add(t.Self + slack)))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return "watchdog", nil
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-}
 
 // fenceLocked begins to make sure that nothing of c runs.
 func (c *Child) fenceLocked() {

@@ -91,7 +91,7 @@ func TestAFenceThatFails(t *testing.T) {
 				if err := top.Remove("leaf"); err == nil || !strings.Contains(err.Error(), "unfenced") {
 					t.Errorf("remove: %v", err)
 				}
-				method := "manual"
+				method := "ack"
 				if how == "ack" {
 					if err := top.Ack("leaf"); err != nil {
 						t.Error(err)
@@ -398,36 +398,36 @@ type stubborn struct{ frame.Link }
 
 func (*stubborn) Close() error { return nil }
 
-// TestKillAsksOverAnotherLink that the same process has.
-func TestKillAsksOverAnotherLink(t *testing.T) {
+// TestANodeThatIsLostIsAskedOverAnotherLink that the same process has.
+func TestANodeThatIsLostIsAskedOverAnotherLink(t *testing.T) {
 	world(t, func(t *testing.T) {
 		hand := newByHand()
 		top, leaf := startWith(t, hand, "top"), start(t, "leaf")
-		ended := 0
-		leaf.h.ending = func(*Parent) { ended++ }
+		var ended atomic.Int32
+		leaf.h.ending = func(*Parent) { ended.Add(1) }
 		var half *stubborn
 		joinBy(top, leaf, func(q int) (frame.Link, frame.Link) {
 			a, b := frame.Pipe(q)
 			half = &stubborn{Link: a}
 			return half, b
 		})
-		if err := top.Kill(t.Context(), fence.Target{Name: "leaf", Epoch: 1}); err == nil || err.Error() != "there is no other link to node leaf" {
-			t.Errorf("kill: %v", err)
+		top.Fence("leaf")
+		target := <-hand.begun
+		if err := target.Ask(t.Context()); err == nil || err.Error() != "there is no other connection to node leaf" {
+			t.Errorf("ask: %v", err)
 		}
 		a, b := frame.Pipe(0)
 		go top.Below(context.Background(), a, "second") // until the test ends
 		go leaf.Above(context.Background(), b)          // until the test ends
 		synctest.Wait()
-		top.Fence("leaf")
-		target := <-hand.begun
-		if err := top.Kill(t.Context(), target); err != nil {
-			t.Errorf("kill: %v", err)
+		if err := target.Ask(t.Context()); err != nil {
+			t.Errorf("ask: %v", err)
 		}
-		if ended != 1 {
-			t.Errorf("ended %d times", ended)
+		if ended.Load() != 1 {
+			t.Errorf("ended %d times", ended.Load())
 		}
-		if err := top.Kill(t.Context(), target); err != nil {
-			t.Errorf("kill again: %v", err)
+		if err := target.Ask(t.Context()); err != nil { // it has ended
+			t.Errorf("ask again: %v", err)
 		}
 		hand.done <- nil
 		half.Link.Close()

@@ -117,8 +117,8 @@ func TestWordsThatAreNoneEndALink(t *testing.T) {
 		{frame.Frame{Kind: frame.Answer, Body: []byte(`{"Rows":[{"Name":"x","OS":"l","Arch":"a","State":"dead"}]}`)}, `state "dead"`},
 		{frame.Frame{Kind: frame.Answer, Body: []byte(`{"Rows":[{"Name":"x","OS":"l","Arch":"a","State":"up","Addr":"\u001b[2J"}]}`)}, `address " [2J"`},
 		{frame.Frame{Kind: frame.Leave, Body: []byte("[]")}, "leave that cannot be read"},
-		{frame.Frame{Kind: frame.Ask, Body: []byte("{}")}, "a Ask frame came from below"},
-		{frame.Frame{Kind: frame.Hello, Body: []byte("{}")}, "a Hello frame came from below"},
+		{frame.Frame{Kind: frame.Ask, Body: []byte("{}")}, "Ask came from below"},
+		{frame.Frame{Kind: frame.Hello, Body: []byte("{}")}, "Hello came from below"},
 	} {
 		world(t, func(t *testing.T) {
 			top := start(t, "top")
@@ -174,7 +174,7 @@ func TestAnUpperNodeIsNotBelieved(t *testing.T) {
 		{frame.Frame{Kind: frame.Beat, Body: []byte("7")}, "beat that cannot be read"},
 		{frame.Frame{Kind: frame.Beat, Body: []byte(`{"Above":[{}]}`)}, `instance "" of a node above`},
 		{frame.Frame{Kind: frame.Ask, Body: []byte("x")}, "question that cannot be read"},
-		{frame.Frame{Kind: frame.Answer, Body: []byte("{}")}, "a Answer frame came from above"},
+		{frame.Frame{Kind: frame.Answer, Body: []byte("{}")}, "Answer came from above"},
 		{frame.Frame{Kind: frame.Leave, Body: []byte("x")}, "leave that cannot be read"},
 	} {
 		world(t, func(t *testing.T) {

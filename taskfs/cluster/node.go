@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"hubfs/taskfs/fence"
 	"hubfs/taskfs/frame"
 )
 
@@ -51,13 +52,10 @@ type member struct {
 
 // New returns a Node.
 func New(o Options) *Node {
-	var p policy = watchdog{}
-	if o.Fence != nil {
-		if given, ok := any(o.Fence).(policy); ok {
-			p = given
-		}
+	if o.Fence == nil {
+		o.Fence = &fence.Policy{}
 	}
-	return newNode(o, p)
+	return newNode(o, o.Fence)
 }
 
 func newNode(o Options, p policy) *Node {

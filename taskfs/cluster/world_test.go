@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hubfs/taskfs/fence"
 	"hubfs/taskfs/frame"
 )
 
@@ -115,7 +116,7 @@ type peer struct {
 }
 
 func start(t *testing.T, name string, change ...func(*Options)) *peer {
-	return startWith(t, watchdog{}, name, change...)
+	return startWith(t, &fence.Policy{}, name, change...)
 }
 
 func startWith(t *testing.T, with policy, name string, change ...func(*Options)) *peer {
