@@ -1,112 +1,52 @@
 // Package gang runs one command on many nodes: it divides the tasks of a session
 // among the nodes below, or runs them here, and brings their input down and their
 // output and ends up.
+//
+// A Gang is the tasks of one session as one node sees them, of ranks [0, Size).
+// It has parts: a crew of this very machine, or a node below, which makes a Gang
+// of its own of it and numbers its tasks from 0. At the node where the session
+// was made the Gang reports to an Above of the user; at every other to a guest,
+// which sends what it is told up the link.
+//
+// # Ordering
+//
+// Of each task an Above is told that it has started, then what it puts out, byte
+// for byte in order, then that it has ended. What is given to tasks with Input
+// comes to each of them in the order of the calls that have returned.
+//
+// A task that is lost has no later output: when Lost has been called nothing of
+// that try comes any more. Only after Fenced may it be run again, so that there
+// are never two living copies of one task.
+//
+// # Blocking
+//
+// The calls of an Above come one at a time, and while one waits all tasks of the
+// gang do that put anything out. So an Above may hold tasks back, and must not
+// wait for one of them: to give output to another task, give it to a stream that
+// somebody reads and calls Input.
+//
+// Output comes up a link as long as it is taken: up to window bytes of a session
+// are on their way, and then its tasks wait; other sessions do not. Input goes
+// down as long as tasks take it. No more than window bytes of it are on their way
+// in a session, except that a task which has taken all of its own may always be
+// given one piece: a task that reads nothing holds up nobody who is given
+// something else. Nodes between pass input on at once and keep none.
+//
+// # Ownership
+//
+// What an Above is given belongs to the caller again when it returns. Release
+// ends a Gang; who holds one releases it.
 package gang
 
 import (
-	"context"
+	"errors"
 	"io/fs"
-	"log/slog"
+	"strconv"
+	"sync"
 
-	"hubfs/taskfs/cluster"
 	"hubfs/taskfs/gather"
 	"hubfs/taskfs/ranks"
 	"hubfs/taskfs/task"
-)
-
-// Options are a Node's.
-type Options struct {
-	Cluster cluster.Options // but for Load and Handler, which are the Node's
-	Runner  task.Runner
-	Dir     string   // where tasks start if nothing is said
-	Env     []string // of tasks, before what the session says
-	Log     *slog.Logger
-}
-
-// A Node runs tasks, itself and on those below.
-type Node struct{}
-
-// New returns a Node.
-func New(o Options) *Node { panic("not built yet") }
-
-// Cluster returns the nodes around it.
-func (n *Node) Cluster() *cluster.Node { panic("not built yet") }
-
-// Number takes the lowest free session number of this node; Free gives it back.
-func (n *Node) Number() int  { panic("not built yet") }
-func (n *Node) Free(num int) { panic("not built yet") }
-
-// Guests are the sessions and tasks that run here for nodes above, by their
-// numbers, for listings.
-func (n *Node) Guests() map[int]*Guest { panic("not built yet") }
-
-// A Guest is a session, or one task of it, that runs here for a node above.
-type Guest struct{}
-
-func (g *Guest) Status() []TaskStatus { panic("not built yet") }
-func (g *Guest) Kill()                { panic("not built yet") }
-
-// A Want says what to reserve.
-type Want struct {
-	N        int    // tasks; 0: one on this very node
-	Min      int    // as many as there are free slots will do, but not fewer; 0: N
-	OS, Arch string // "": any
-	Memory   int64  // bytes that the node has at least
-	Labels   []string
-	Nodes    []string // names of nodes, N on each; empty: any
-	Policy   string   // "even" ("" too), "fill", "legacy"
-	Remote   bool     // not on this node
-	Local    bool     // C=0 nodes below, or Nodes names this one: tasks of this very node
-}
-
-// A Place is where tasks are: a session of a node, and the parts of it that are
-// sessions of nodes below it, or single tasks.
-type Place struct {
-	Node   string // path of names from here; "": this one
-	Number int    // of the session at that node
-	Dir    string // where its tasks start
-	Epoch  uint64
-	Ranks  ranks.Set
-	Parts  []Place // none: one task
-}
-
-// A Spec is what to run.
-type Spec struct {
-	Argv    []string
-	Dir     string // "": the node's, or the folder of the session's files
-	Env     []string
-	Umask   int    // negative: the node's
-	Session string // what TASKFS_SESSION is
-	Records bool   // stdin is given by records, to those who ask (Above.Ready)
-	NoInput bool   // stdin is empty
-}
-
-// A TaskStatus is one task's.
-type TaskStatus struct {
-	Rank   int
-	Number int    // of its session at its node
-	Node   string // path
-	Epoch  uint64
-	State  State
-	Dir    string
-	Exit   task.Exit // if it has ended
-	Tries  int       // times that it was run
-}
-
-// A State is that of a task or of a session.
-type State string
-
-// The states of tasks and sessions.
-const (
-	Unreserved State = "Unreserved"
-	Reserved   State = "Reserved"
-	Execute    State = "Execute"
-	Done       State = "Done"
-	Fail       State = "Fail"
-	Killed     State = "Killed"
-	Lost       State = "Lost"
-	Fenced     State = "Fenced"
-	Released   State = "Released"
 )
 
 // Above is told what becomes of a gang's tasks. The calls come one at a time, in
@@ -122,30 +62,197 @@ type Above interface {
 }
 
 // A Gang is reserved tasks, of ranks [0, Size).
-type Gang struct{}
+type Gang struct {
+	node  *Node
+	above Above
+	req   *request // what was asked for, with N as it was decided
+	input *admission
+	done  chan struct{} // closed when nothing runs any more and Above was told all
+	turn  chan struct{} // who has put something in may call above
 
-// Reserve reserves all that w asks for, or nothing.
-func (n *Node) Reserve(ctx context.Context, w Want, a Above) (*Gang, error) { panic("not built yet") }
+	mu       sync.Mutex
+	parts    []*part     // guarded by mu; those that were replaced stay
+	tasks    []taskState // guarded by mu
+	pushed   []fs.FS     // guarded by mu; what new parts need, too
+	released bool        // guarded by mu
+	over     func()      // guarded by mu; called when done is closed
 
-func (g *Gang) Size() int                                             { panic("not built yet") }
-func (g *Gang) Place() Place                                          { panic("not built yet") }
-func (g *Gang) Tasks() []TaskStatus                                   { panic("not built yet") }
-func (g *Gang) Exec(ctx context.Context, set ranks.Set, s Spec) error { panic("not built yet") }
+	events  sync.Mutex
+	queue   []func() // guarded by events: what is to be told
+	telling bool     // guarded by events: a goroutine does
+}
 
-// Input gives bytes to the stdin of tasks. It waits until each of them has room.
-// Tasks that have ended take everything.
-func (g *Gang) Input(ctx context.Context, set ranks.Set, p []byte) error     { panic("not built yet") }
-func (g *Gang) CloseInput(ctx context.Context, set ranks.Set) error          { panic("not built yet") }
-func (g *Gang) Signal(ctx context.Context, set ranks.Set, name string) error { panic("not built yet") }
+// A part is some tasks of a gang that somebody runs: this machine, or a node
+// below.
+type part struct {
+	branch
+	set   ranks.Set // the gang's ranks that are the part's own [0, n)
+	child string    // name of the node below; "": this machine
 
-// Push sends what is in files to the folder of the session on each node, once
-// for each link.
-func (g *Gang) Push(ctx context.Context, files fs.FS) error { panic("not built yet") }
+	live  ranks.Set // those that were not replaced; guarded by Gang.mu
+	place place     // where they are, in the part's numbering; guarded by Gang.mu
+	lost  bool      // guarded by Gang.mu
+	gone  bool      // nothing of it runs any more; guarded by Gang.mu
+}
 
-// Replace finds other nodes for tasks that are fenced, or have ended; Exec runs
-// them there.
-func (g *Gang) Replace(ctx context.Context, set ranks.Set) error { panic("not built yet") }
+// A branch is who runs a part. Sets are in the part's numbering. None of the calls
+// waits for a task; those of give, closeInput and push come with Gang.mu held.
+type branch interface {
+	exec(set ranks.Set, s *Spec)
+	give(set ranks.Set, in *input)
+	closeInput(set ranks.Set)
+	signal(set ranks.Set, name string)
+	push(p *piece)
+	release() // then Gang.gone is called
+}
 
-// Release ends all tasks. Done is closed when none runs any more, anywhere.
-func (g *Gang) Release()              { panic("not built yet") }
-func (g *Gang) Done() <-chan struct{} { panic("not built yet") }
+// A taskState is what a Gang knows of one task.
+type taskState struct {
+	state State
+	tries int
+	part  *part
+	exit  task.Exit
+}
+
+// newGang returns a Gang without parts.
+func newGang(n *Node, r *request, a Above) *Gang {
+	g := &Gang{
+		node: n, above: a, req: r,
+		done:  make(chan struct{}),
+		turn:  make(chan struct{}, 1),
+		tasks: make([]taskState, r.N),
+	}
+	if r.Session == "" {
+		r.Session = strconv.Itoa(r.number)
+	}
+	g.input = newAdmission(r.N, g.dispatch)
+	for i := range g.tasks {
+		g.tasks[i].state = Reserved
+	}
+	return g
+}
+
+// attach makes p a part of the gang, which has the ranks of p.set from now on.
+func (g *Gang) attach(p *part) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, old := range g.parts {
+		old.live = old.live.Minus(p.set)
+	}
+	p.live = p.set
+	g.parts = append(g.parts, p)
+	for r := range p.set.All() {
+		g.tasks[r].part, g.tasks[r].state = p, Reserved
+	}
+}
+
+// Size returns how many tasks there are.
+func (g *Gang) Size() int { return g.req.N }
+
+// Done is closed when nothing of the gang runs any more, anywhere, and its Above
+// has been told all there is. It is never closed before Release. Tasks of a node
+// that is lost run until it is fenced.
+func (g *Gang) Done() <-chan struct{} { return g.done }
+
+// Release ends all tasks. It does not wait.
+func (g *Gang) Release() {
+	g.mu.Lock()
+	if g.released {
+		g.mu.Unlock()
+		return
+	}
+	g.released = true
+	parts := g.parts
+	g.mu.Unlock()
+	g.input.close()
+	for _, p := range parts {
+		p.release()
+	}
+	g.finish()
+}
+
+// gone says that nothing of a part runs any more.
+func (g *Gang) gone(p *part) {
+	g.mu.Lock()
+	p.gone = true
+	g.mu.Unlock()
+	g.finish()
+}
+
+// finish closes done, behind all that is still to be told, if nothing runs any
+// more.
+func (g *Gang) finish() {
+	g.post(func() {
+		g.mu.Lock()
+		ended := g.released
+		for _, p := range g.parts {
+			ended = ended && p.gone
+		}
+		select {
+		case <-g.done:
+			ended = false
+		default:
+		}
+		if ended {
+			close(g.done)
+		}
+		over := g.over
+		g.mu.Unlock()
+		if ended {
+			g.node.forget(g)
+			if over != nil {
+				over()
+			}
+		}
+	})
+}
+
+// post has f called in its turn. What is posted is done in order.
+func (g *Gang) post(f func()) {
+	g.events.Lock()
+	defer g.events.Unlock()
+	g.queue = append(g.queue, f)
+	if !g.telling {
+		g.telling = true
+		g.node.wg.Go(g.tell) // ends when nothing is left to tell
+	}
+}
+
+func (g *Gang) tell() {
+	for {
+		g.events.Lock()
+		batch := g.queue
+		g.queue = nil
+		g.telling = len(batch) > 0
+		g.events.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		for _, f := range batch {
+			g.turn <- struct{}{}
+			f()
+			<-g.turn
+		}
+	}
+}
+
+// eachLocked calls f for each part that has some of set, with those of its own
+// numbering. g.mu is held.
+func (g *Gang) eachLocked(set ranks.Set, f func(p *part, own ranks.Set)) {
+	for _, p := range g.parts {
+		if some := set.Intersect(p.live); !some.Empty() {
+			f(p, p.set.Positions(some))
+		}
+	}
+}
+
+// within checks a set that a user gave.
+func (g *Gang) within(set ranks.Set) error {
+	if set.Min() < 0 {
+		return errors.New("no task was named")
+	}
+	if set.Max() >= g.req.N {
+		return errors.New("task " + ranks.Of(set.Max()).String() + " was named, but the highest is " + ranks.Of(g.req.N-1).String())
+	}
+	return nil
+}

@@ -148,6 +148,24 @@ func TestSetsAreSets(t *testing.T) {
 		check("difference", a.Minus(b), func(n int) bool { return am[n] && !bm[n] })
 		check("shift", a.Shift(7), func(n int) bool { return am[n-7] })
 		check("shift back", a.Shift(7).Shift(-7), func(n int) bool { return am[n] })
+		list := slices.Collect(a.All())
+		for i := -1; i <= len(list); i++ {
+			want := -1
+			if i >= 0 && i < len(list) {
+				want = list[i]
+			}
+			if a.Nth(i) != want {
+				t.Fatalf("%s: Nth(%d) = %d, want %d", a, i, a.Nth(i), want)
+			}
+		}
+		check("at", a.At(b), func(n int) bool {
+			i := slices.Index(list, n)
+			return i >= 0 && bm[i]
+		})
+		check("positions", a.Positions(b), func(i int) bool { return i < len(list) && bm[list[i]] })
+		if back := a.At(a.Positions(b)); !back.Equal(a.Intersect(b)) {
+			t.Fatalf("%s: at its positions of %s it has %s", a, b, back)
+		}
 		if a.Equal(b) != (a.String() == b.String()) {
 			t.Fatalf("%s and %s: Equal is %v", a, b, a.Equal(b))
 		}

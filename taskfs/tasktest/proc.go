@@ -28,8 +28,8 @@ type Proc struct {
 	trap  chan string // not nil: signals come here, all but KILL
 }
 
-func newProc(w *World, node string, pid int, t task.Task) *Proc {
-	p := &Proc{Task: t, PID: pid, world: w, node: node}
+func newProc(w *World, c *crew, pid int, t task.Task) *Proc {
+	p := &Proc{Task: t, PID: pid, world: w, node: c.runner.node}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }

@@ -115,7 +115,10 @@ func (c *crew) Start(t task.Task) error {
 		w.fault("%s: rank %d is started while it runs", c.runner.node, t.Rank)
 		return errors.New("it runs")
 	}
-	p := newProc(w, c.runner.node, pid, t)
+	if t.Dir == "" {
+		t.Dir = c.dir
+	}
+	p := newProc(w, c, pid, t)
 	c.procs[t.Rank] = p
 	w.begin(p)
 	w.wg.Add(1)
