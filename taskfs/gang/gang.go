@@ -66,6 +66,7 @@ type Gang struct {
 	node  *Node
 	above Above
 	req   *request // what was asked for, with N as it was decided
+	visit visit
 	input *admission
 	done  chan struct{} // closed when nothing runs any more and Above was told all
 	turn  chan struct{} // who has put something in may call above
@@ -115,9 +116,9 @@ type taskState struct {
 }
 
 // newGang returns a Gang without parts.
-func newGang(n *Node, r *request, a Above) *Gang {
+func newGang(n *Node, r *request, a Above, by visit) *Gang {
 	g := &Gang{
-		node: n, above: a, req: r,
+		node: n, above: a, req: r, visit: by,
 		done:  make(chan struct{}),
 		turn:  make(chan struct{}, 1),
 		tasks: make([]taskState, r.N),
@@ -132,18 +133,25 @@ func newGang(n *Node, r *request, a Above) *Gang {
 	return g
 }
 
-// attach makes p a part of the gang, which has the ranks of p.set from now on.
-func (g *Gang) attach(p *part) {
+// attach makes these parts of the gang, which have the ranks of their sets from
+// now on, unless it was released meanwhile.
+func (g *Gang) attach(parts []*part) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, old := range g.parts {
-		old.live = old.live.Minus(p.set)
+	if g.released {
+		return ErrReleased
 	}
-	p.live = p.set
-	g.parts = append(g.parts, p)
-	for r := range p.set.All() {
-		g.tasks[r].part, g.tasks[r].state = p, Reserved
+	for _, p := range parts {
+		for _, old := range g.parts {
+			old.live = old.live.Minus(p.set)
+		}
+		p.live = p.set
+		for r := range p.set.All() {
+			g.tasks[r].part, g.tasks[r].state = p, Reserved
+		}
 	}
+	g.parts = append(g.parts, parts...)
+	return nil
 }
 
 // Size returns how many tasks there are.

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"hubfs/taskfs/gather"
 	"hubfs/taskfs/ranks"
@@ -44,9 +43,9 @@ type process struct {
 
 // newLocal makes a crew for the part p, whose numbers of sessions are nums: one
 // for each task, and one for them all if that is what the place has.
-func newLocal(ctx context.Context, g *Gang, p *part, epoch uint64, lease time.Duration) (*local, error) {
+func newLocal(ctx context.Context, g *Gang, p *part) (*local, error) {
 	l := &local{
-		g: g, p: p, epoch: epoch,
+		g: g, p: p, epoch: g.visit.epoch,
 		tasks: make([]process, p.set.Len()),
 		idle:  make(chan struct{}),
 	}
@@ -61,7 +60,7 @@ func newLocal(ctx context.Context, g *Gang, p *part, epoch uint64, lease time.Du
 	}
 	crew, err := g.node.opts.Runner.Crew(ctx, task.CrewOptions{
 		Session: g.req.Session,
-		Lease:   lease,
+		Lease:   g.visit.lease,
 		Lost:    l.lost,
 	})
 	if err != nil {

@@ -1,8 +1,10 @@
 package gang
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"hubfs/taskfs/ranks"
 )
@@ -152,12 +154,13 @@ func (g *Gang) Place() Place {
 		q := p.place.mapped(p.set).public("", p.live)
 		switch {
 		case q.Ranks.Empty():
-		case len(g.parts) == 1 && p.child == "":
-			all.Parts = q.Parts
+		case p.child == "" && q.Number == all.Number: // the session itself
+			all.Parts = append(all.Parts, q.Parts...)
 		default:
 			all.Parts = append(all.Parts, q)
 		}
 	}
+	slices.SortStableFunc(all.Parts, func(a, b Place) int { return cmp.Compare(a.Ranks.Min(), b.Ranks.Min()) })
 	return all
 }
 

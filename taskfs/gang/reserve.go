@@ -61,8 +61,8 @@ func (n *Node) reserve(ctx context.Context, r *request, a Above, by visit) (*Gan
 		if shares, err = n.shares(ctx, &d); err != nil {
 			return nil, err
 		}
-		g = newGang(n, &d, a)
-		if err = n.take(ctx, g, shares, by); err == nil {
+		g = newGang(n, &d, a, by)
+		if _, err = n.take(ctx, g, shares); err == nil {
 			return g, nil
 		}
 		if ctx.Err() != nil {
@@ -255,7 +255,7 @@ func forget(bids []bid) {
 
 // take has everybody reserve his share, all at once. If one does not, all give
 // theirs back.
-func (n *Node) take(ctx context.Context, g *Gang, shares []share, by visit) error {
+func (n *Node) take(ctx context.Context, g *Gang, shares []share) ([]*part, error) {
 	parts := make([]*part, len(shares))
 	errs := make([]error, len(shares))
 	// The first to fail need not wait for the others' answers.
@@ -266,7 +266,7 @@ func (n *Node) take(ctx context.Context, g *Gang, shares []share, by visit) erro
 		parts[i] = &part{set: s.set}
 		wg.Go(func() { // ends with the answer, the child, or ctx
 			if s.remote == nil {
-				errs[i] = n.takeHere(ctx, g, parts[i], len(shares) == 1, by)
+				errs[i] = n.takeHere(ctx, g, parts[i], len(shares) == 1)
 			} else {
 				errs[i] = s.remote.reserve(ctx, g, parts[i])
 			}
@@ -278,15 +278,15 @@ func (n *Node) take(ctx context.Context, g *Gang, shares []share, by visit) erro
 	wg.Wait()
 	err := firstError(errs)
 	if err == nil {
-		for _, p := range parts {
-			g.attach(p)
-		}
+		err = g.attach(parts)
+	}
+	if err == nil {
 		for i, s := range shares {
 			if s.remote != nil {
 				s.remote.attached(parts[i])
 			}
 		}
-		return nil
+		return parts, nil
 	}
 	for i, s := range shares {
 		switch {
@@ -296,7 +296,7 @@ func (n *Node) take(ctx context.Context, g *Gang, shares []share, by visit) erro
 			parts[i].release()
 		}
 	}
-	return err
+	return nil, err
 }
 
 // firstError is the one that was the reason for the others: those were cancelled.
@@ -311,12 +311,12 @@ func firstError(errs []error) (first error) {
 
 // takeHere reserves tasks of this machine. alone says that they are the whole
 // gang.
-func (n *Node) takeHere(ctx context.Context, g *Gang, p *part, alone bool, by visit) error {
+func (n *Node) takeHere(ctx context.Context, g *Gang, p *part, alone bool) error {
 	k := p.set.Len()
 	if !n.occupy(k, g.req.Strict) {
 		return fmt.Errorf("%w: %d asked of this node", ErrInsufficient, k)
 	}
-	p.place = place{Number: g.req.number, Dir: n.opts.Dir, Ranks: ranks.Span(0, k), Epoch: by.epoch}
+	p.place = place{Number: g.req.number, Dir: n.opts.Dir, Ranks: ranks.Span(0, k), Epoch: g.visit.epoch}
 	if !alone {
 		p.place.Number = n.Number()
 	}
@@ -331,7 +331,7 @@ func (n *Node) takeHere(ctx context.Context, g *Gang, p *part, alone bool, by vi
 		n.mu.Unlock()
 		p.place.Tasks = ranks.Of(nums...)
 	}
-	l, err := newLocal(ctx, g, p, by.epoch, by.lease)
+	l, err := newLocal(ctx, g, p)
 	if err != nil {
 		n.vacate(k)
 		n.returned(p.place, g.req.number)
