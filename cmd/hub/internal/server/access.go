@@ -89,7 +89,7 @@ func (s *Server) access(ctx context.Context, words ...string) (*client.File, err
 	}
 	if _, err := f.WriteContext(ctx, []byte(Line(words...))); err != nil {
 		f.Close()
-		return nil, refused(err)
+		return nil, Said(err)
 	}
 	return f, nil
 }
@@ -186,7 +186,7 @@ func (s *Server) Grants(ctx context.Context) ([]Grant, error) {
 func parseGrants(text string) ([]Grant, error) {
 	grants := []Grant{}
 	for line := range strings.Lines(text) {
-		f := splitFields(strings.TrimSuffix(line, "\n"))
+		f := Fields(strings.TrimSuffix(line, "\n"))
 		if len(f) == 0 {
 			continue
 		}
@@ -227,7 +227,7 @@ func (s *Server) Listeners(ctx context.Context) ([]transport.Addr, error) {
 func parseListeners(text string) []transport.Addr {
 	var near, far []transport.Addr
 	for line := range strings.Lines(text) {
-		f := splitFields(strings.TrimSuffix(line, "\n"))
+		f := Fields(strings.TrimSuffix(line, "\n"))
 		if len(f) < 2 || f[0] != "listen" {
 			continue
 		}
@@ -262,7 +262,7 @@ func (s *Server) Clients(ctx context.Context, shell string) ([]Client, error) {
 	}
 	var cs []Client
 	for line := range strings.Lines(string(text)) {
-		f := splitFields(strings.TrimSuffix(line, "\n"))
+		f := Fields(strings.TrimSuffix(line, "\n"))
 		if len(f) < 7 {
 			return nil, fmt.Errorf("a client of shell %s: expected 7 fields, not %q", shell, f)
 		}

@@ -183,7 +183,7 @@ func userName() string {
 // Ctl writes a line of these words to /ctl. What the server has against it is
 // the error, without a word on how it was asked.
 func (s *Server) Ctl(ctx context.Context, words ...string) error {
-	return refused(s.CtlError(s.WriteFile(ctx, "/ctl", []byte(Line(words...)))))
+	return Said(s.CtlError(s.WriteFile(ctx, "/ctl", []byte(Line(words...)))))
 }
 
 // CtlError makes err, which came of opening /ctl, say what it means that there
@@ -198,9 +198,9 @@ func (s *Server) CtlError(err error) error {
 	}
 }
 
-// refused is what the server has against a request, without a word on how it
+// Said is what the server has against a request, without a word on how it
 // was asked.
-func refused(err error) error {
+func Said(err error) error {
 	if e := (*client.Error)(nil); errors.As(err, &e) && !Lost(err) && !Refused(err) {
 		return e
 	}

@@ -81,7 +81,7 @@ func TestFields(t *testing.T) {
 		"'it''s' ''":    {"it's", ""},
 		"'unterminated": {"unterminated"},
 	} {
-		if got := splitFields(in); !slices.Equal(got, want) {
+		if got := Fields(in); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
@@ -116,14 +116,14 @@ func TestMissingSaysWhatWasMeant(t *testing.T) {
 			t.Errorf("nearest(%q, %q) = %q, want %q", tt.name, tt.names, got, tt.want)
 		}
 	}
-	err := missing("shell", "wrok", "default", []string{"work"}, client.ErrNotExist)
+	err := Missing("shell", "wrok", "default", []string{"work"}, "hub ls", client.ErrNotExist)
 	var e *Error
 	if err.Error() != `no shell "wrok" on server default` || !errors.As(err, &e) ||
 		e.Hint != `did you mean "work"? hub ls shows all` || !errors.Is(err, client.ErrNotExist) {
 		t.Errorf("%v, %+v", err, e)
 	}
 	// What one may not open is not there, though one may see it.
-	err = missing("shell", "work", "default", []string{"work"}, client.ErrNotExist)
+	err = Missing("shell", "work", "default", []string{"work"}, "hub ls", client.ErrNotExist)
 	if !strings.HasPrefix(err.Error(), "permission denied: work") || !errors.As(err, &e) || strings.Contains(e.Hint, "did you mean") {
 		t.Errorf("%v, %+v", err, e)
 	}

@@ -86,7 +86,7 @@ func (s *Server) missing(ctx context.Context, what, name string, err error, name
 	if st, err := s.Status(ctx); err == nil { // else we only know less
 		there = names(st)
 	}
-	return missing(what, name, s.Addr.String(), there, err)
+	return Missing(what, name, s.Addr.String(), there, "hub ls", err)
 }
 
 func (st Status) shellNames() (names []string) {
@@ -103,9 +103,9 @@ func (st Status) hubNames() (names []string) {
 	return names
 }
 
-// missing is the error for a name that is not there, with the one that was
-// perhaps meant.
-func missing(what, name, server string, names []string, err error) error {
+// Missing is the error for a name that is not there, with the one that was
+// perhaps meant. list is the command that shows what there is.
+func Missing(what, name, server string, names []string, list string, err error) error {
 	if slices.Contains(names, name) {
 		return &Error{
 			Text: fmt.Sprintf("permission denied: %s is there on server %s, but not for that", name, server),
@@ -113,9 +113,9 @@ func missing(what, name, server string, names []string, err error) error {
 			Err:  err,
 		}
 	}
-	hint := "hub ls shows what there is"
+	hint := list + " shows what there is"
 	if near := nearest(name, names); near != "" {
-		hint = fmt.Sprintf("did you mean %q? hub ls shows all", near)
+		hint = fmt.Sprintf("did you mean %q? %s shows all", near, list)
 	}
 	return &Error{Text: fmt.Sprintf("no %s %q on server %s", what, name, server), Hint: hint, Err: err}
 }

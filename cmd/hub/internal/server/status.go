@@ -78,8 +78,9 @@ type Status struct {
 	Shells  []Shell  `json:"shells"`
 	Hubs    []Hub    `json:"hubs"`
 	Pipes   []Pipe   `json:"pipes"`
-	Readers []Reader `json:"-"` // in no order
-	Run     string   `json:"-"` // tells this run of the server from all others; "": it does not say
+	Jobs    []Job    `json:"jobs"` // by number
+	Readers []Reader `json:"-"`    // in no order
+	Run     string   `json:"-"`    // tells this run of the server from all others; "": it does not say
 }
 
 // Hub returns the hub called name, and whether there is one.
@@ -139,7 +140,7 @@ func (s *Server) Shell(ctx context.Context, name string) (Shell, error) {
 	if err != nil {
 		return Shell{}, s.ShellError(ctx, name, err)
 	}
-	return parseShell(splitFields(strings.TrimSpace(string(data))))
+	return parseShell(Fields(strings.TrimSpace(string(data))))
 }
 
 // A ShellStatus is a shell and its hubs NAME0, NAME1 and NAME2.
@@ -169,7 +170,7 @@ func (s *Server) ShellStatus(ctx context.Context, name string) (st ShellStatus, 
 				break
 			}
 			line = append(line, rest[:end]...)
-			f := splitFields(string(line))
+			f := Fields(string(line))
 			line, rest = line[:0], rest[end+1:]
 			switch {
 			case len(f) > 1 && f[0] == "hub" && len(f[1]) == len(name)+1 && strings.HasPrefix(f[1], name):
@@ -238,7 +239,7 @@ func parseStatus(data []byte) (Status, error) {
 	var st Status
 	spools := map[string]*Spool{}
 	for line := range bytes.Lines(data) {
-		f := splitFields(strings.TrimSuffix(string(line), "\n"))
+		f := Fields(strings.TrimSuffix(string(line), "\n"))
 		if len(f) == 0 {
 			continue
 		}
@@ -261,6 +262,12 @@ func parseStatus(data []byte) (Status, error) {
 				return st, err
 			}
 			st.Pipes = append(st.Pipes, p)
+		case "session":
+			j, err := parseJob(f[1:])
+			if err != nil {
+				return st, err
+			}
+			st.Jobs = append(st.Jobs, j)
 		case "reader":
 			r, err := parseReader(f[1:])
 			if err != nil {
@@ -364,9 +371,9 @@ func numbers(f []string) ([]int64, error) {
 	return out, nil
 }
 
-// splitFields splits a line of fields apart by blanks, quoted as Plan 9's %q
+// Fields splits a line of fields apart by blanks, quoted as Plan 9's %q
 // does: with single quotes, in which a quote is doubled.
-func splitFields(line string) []string {
+func Fields(line string) []string {
 	var out []string
 	for {
 		line = strings.TrimLeft(line, " ")
