@@ -87,11 +87,12 @@ var layers = map[string][]string{
 		"taskfs", "taskfs/gang", "taskfs/cluster", "taskfs/fence", "taskfs/frame", "internal/supervise", "internal/uplink"},
 	"internal/hubfscli": {"internal/daemon", "transport"},
 	"cmd/hubfs":         {"internal/hubfscli", "internal/supervise"},
-	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "internal/supervise", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph", "internal/wholefile"},
+	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "internal/supervise", "hostlist", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph", "internal/wholefile"},
 
 	// Tests only: a server in the test's own process, the server under random
 	// load, and the programs, driven as a user drives them.
 	"cmd/hub/internal/servertest": {"cmd/hub/internal/server", "client", "hubfs", "p9", "transport"},
+	"cmd/hub/internal/jobtest":    {"hub", "hubfs", "internal/handles", "internal/lex", "p9", "taskfs", "tree"},
 	"internal/soak":               {},
 	"e2e":                         {},
 }
