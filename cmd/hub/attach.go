@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hubfs/cmd/hub/internal/job"
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/cmd/hub/internal/session"
 	"hubfs/transport"
@@ -49,9 +50,10 @@ func (o *attachOptions) flags(cmd *cobra.Command) {
 }
 
 func (a *app) attachCmd(o *attachOptions) *cobra.Command {
+	var form jobForm
 	cmd := &cobra.Command{
 		Use:   "attach [-r] [-x] NAME|LINK|-",
-		Short: "attach to a shell that there is",
+		Short: "attach to a shell that there is, or to a job",
 		Long: `Attach to a shell that there is; hub NAME starts it if need be.
 
 A LINK, which hub invite and hub share print, leads to a shell of somebody else:
@@ -66,13 +68,28 @@ shell, and a line that begins with % is a command: %detach, %help. Ctrl-D is
 then an end of file for the shell's program, and Ctrl-C interrupts it. Where
 standard input is no terminal, its end detaches.
 
-When the shell ends, hub leaves with its exit status; when we detach, with 0.`,
+When the shell ends, hub leaves with its exit status; when we detach, with 0.
+
+Of a job, as remote/3 (hub run), the output is shown from the beginning, or from
+what is retained of it, in the ways of hub run. Lines that are typed go to all of
+its tasks; %help lists what else they can be. Ctrl-C shows how far it is, twice
+within 5 s ends it, and Ctrl-\ detaches.`,
 		Args:              a.exactly(1, "the NAME of a shell, a link, or - for a link on standard input"),
 		ValidArgsFunction: a.completeShells,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if number, ok := job.ParseName(args[0]); ok {
+				if err := form.check(); err != nil {
+					return err
+				}
+				return a.attachJob(cmd.Context(), number, form, o.readOnly)
+			}
+			if !form.plain() {
+				return usagef("-l, -b and -k are for jobs, as remote/3")
+			}
 			return a.attachTo(cmd.Context(), args[0], *o)
 		},
 	}
+	form.flags(cmd, "of a job: ")
 	o.escape(cmd)
 	o.flags(cmd)
 	cmd.Flags().BoolVarP(&o.readOnly, "read-only", "r", false, "only watch")

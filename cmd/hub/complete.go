@@ -58,17 +58,32 @@ func (a *app) completeHubs(cmd *cobra.Command, args []string, word string) ([]st
 	return a.complete(hubNames)
 }
 
+func jobNames(st server.Status) (names []string) {
+	for _, j := range st.Jobs {
+		names = append(names, j.Name+"\t"+j.State+" "+j.Command)
+	}
+	return names
+}
+
+// completeRunning completes shells and jobs.
+func (a *app) completeRunning(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.complete(func(st server.Status) []string { return append(shellNames(st), jobNames(st)...) })
+}
+
 func (a *app) completeAll(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return a.complete(func(st server.Status) []string { return append(shellNames(st), hubNames(st)...) })
+	return a.complete(func(st server.Status) []string { return slices.Concat(shellNames(st), hubNames(st), jobNames(st)) })
 }
 
 // completeEach completes any number of shells and hubs, each once.
 func (a *app) completeEach(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	return a.complete(func(st server.Status) []string {
-		return slices.DeleteFunc(append(shellNames(st), hubNames(st)...), func(entry string) bool {
+		return slices.DeleteFunc(slices.Concat(shellNames(st), hubNames(st), jobNames(st)), func(entry string) bool {
 			name, _, _ := strings.Cut(entry, "\t")
 			return slices.Contains(args, name)
 		})

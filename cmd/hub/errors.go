@@ -42,6 +42,12 @@ type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
+// An oursError is a failure that is ours and not that of a command which has a
+// status of its own.
+type oursError struct{ error }
+
+func (e *oursError) Unwrap() error { return e.error }
+
 // exitCode maps what a command returned to the exit status of the program.
 func exitCode(err error) int {
 	var status statusError
@@ -55,6 +61,8 @@ func exitCode(err error) int {
 		return 128 + int(sig.Signal)
 	case errors.As(err, new(*usageError)):
 		return exitUsage
+	case errors.As(err, new(*oursError)):
+		return exitOurs
 	case errors.Is(err, client.ErrLost), errors.Is(err, server.ErrUnreachable), errors.Is(err, transport.ErrRefused):
 		return exitOurs
 	}

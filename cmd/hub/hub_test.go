@@ -74,11 +74,17 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 // hub runs the program in this process, without a server.
 func hub(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return hubInput(t, "", args...)
+}
+
+// hubInput is hub with something on its standard input.
+func hubInput(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	t.Setenv("HUB_SERVER", "")
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	var out, err bytes.Buffer
-	a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &err}
+	a := &app{stdin: strings.NewReader(input), stdout: &out, stderr: &err}
 	code = a.run(args)
 	return code, out.String(), err.String()
 }
@@ -88,6 +94,7 @@ func TestUsageErrorsAre2AndOnStderr(t *testing.T) {
 		"--nosuch", "-e toolong", "attach", "attach a b", "a b", "new", "new a b", "new -e novalue a", "new --size 24 a",
 		"send a", "send a \\q", "size a", "size a big", "signal a", "kill", "wait", "rm", "read", "read a@b", "read a@-x",
 		"write", "pipe", "pipe a", "pipe a b c", "pipe a@1 b", "pipe -d", "pipe -d x", "unpipe", "unpipe x", "ls --json --graph", "tee", "tee a b", "tee -q 0 a", "tee -- ls", "tee a --", "tee --retry -1s a", "tee --fear --patience 0s a", "tee --patience 5s a", "watch", "watch --since never a", "watch --grep [ a", "watch --retry -1s a", "watch -e toolong a", "watch -n -1 a", "watch -n x a", "ls x", "ls --nosuch", "serve x", "serve -q none", "serve -a gopher://x", "version x",
+		"run", "run --", "run -n -1 a", "run -n x a", "run --min 0 a", "run -n 2 --min 3 a", "run -l -b a", "run --detach -l a", "run --arch 386 a", "run --no-input --enum a", "run --enum --pull f a", "run --records len a", "run --enum --records n=0 a", "run --enum --records sep= a", "run --retry 0 a", "run --halt fail a", "run --halt fail=0 a", "run --halt success=1% a", "run --timeout 0s a", "run -e novalue a", "run -d /x --push /y a", "run -w n[ a", "run -x n[2-1] a", "nodes x", "node", "node frob", "node add", "node add a b c", "node ack", "node rm n[", "attach -l work", "attach -l -b remote/1",
 		"-s tcp!x ls", "-s a/b ls", "--history -2 a",
 	} {
 		code, stdout, stderr := hub(t, strings.Fields(args)...)
@@ -142,7 +149,7 @@ func TestWithoutAServer(t *testing.T) {
 		t.Errorf("ls: exit %d, %q, %q", code, stdout, stderr)
 	}
 	code, stdout, _ = hub(t, "ls", "--json")
-	if code != 0 || strings.Join(strings.Fields(stdout), "") != `{"shells":[],"hubs":[],"pipes":[]}` {
+	if code != 0 || strings.Join(strings.Fields(stdout), "") != `{"shells":[],"hubs":[],"pipes":[],"jobs":[]}` {
 		t.Errorf("ls --json: exit %d, %q", code, stdout)
 	}
 	for _, args := range []string{"attach x", "read x", "watch x", "pipe x y", "unpipe 1", "send x y", "kill x", "wait x", "rm x", "ctl", "ctl fear", "signal x INT", "size x 1x1"} {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hubfs/cmd/hub/internal/job"
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/transport"
 )
@@ -21,13 +22,13 @@ func (a *app) lsCmd() *cobra.Command {
 	var asJSON, asGraph bool
 	cmd := &cobra.Command{
 		Use:   "ls [--json | --graph]",
-		Short: "list shells and hubs",
+		Short: "list shells, hubs, jobs and pipes",
 		Long: `List the shells of a server, and the hubs that belong to no shell: name, state
 or mode, or "ended" with the status of who wrote it, size of the terminal or bytes
 retained, clients or readers, since when the shell runs or when the hub was
 written last, and the command. The mode, or what stands for it, begins with
-"spool" where the history is on the disk. The pipes between hubs follow, if there
-are any.
+"spool" where the history is on the disk. Jobs (hub run) follow, if there are any,
+and the pipes between hubs.
 
 With --graph it is a drawing for dot(1): hubs with what they retain and get a
 second, shells as boxes, pipes as arrows with their commands and their gain, the
@@ -85,6 +86,9 @@ func writeJSON(w io.Writer, st server.Status) error {
 	if st.Pipes == nil {
 		st.Pipes = []server.Pipe{}
 	}
+	if st.Jobs == nil {
+		st.Jobs = []server.Job{}
+	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(st)
@@ -120,20 +124,40 @@ func writeTable(w io.Writer, st server.Status, now time.Time) error {
 		row(sh.Name, sh.State, size, fmt.Sprint(sh.Clients), when(sh.Since, now), sh.Command)
 	}
 	for _, h := range st.Hubs {
-		if ofShells[h.Name] {
+		if _, ofJob := job.Of(h.Name); ofJob || ofShells[h.Name] {
 			continue
 		}
 		title()
 		row(h.Name, hubState(h), amount(h.Next-h.First), fmt.Sprint(h.Readers), when(h.Since, now), "-")
 	}
-	if len(st.Pipes) > 0 {
+	// section begins another table below the ones before.
+	section := func(f ...string) error {
 		if err := t.Flush(); err != nil {
 			return err
 		}
 		if header {
 			fmt.Fprintln(w)
 		}
-		row("PIPE", "FROM", "TO", "STATE", "IN", "OUT", "COMMAND")
+		header = true
+		row(f...)
+		return nil
+	}
+	if len(st.Jobs) > 0 {
+		if err := section("JOB", "STATE", "TASKS", "DONE", "FAILED", "USER", "COMMAND"); err != nil {
+			return err
+		}
+	}
+	for _, j := range st.Jobs {
+		command := cmp.Or(j.Command, "-")
+		if j.Label != "" {
+			command = j.Label + ": " + command
+		}
+		row(j.Name, j.State, fmt.Sprint(j.Tasks), fmt.Sprint(j.Done), fmt.Sprint(j.Failed), j.User, command)
+	}
+	if len(st.Pipes) > 0 {
+		if err := section("PIPE", "FROM", "TO", "STATE", "IN", "OUT", "COMMAND"); err != nil {
+			return err
+		}
 	}
 	for _, p := range st.Pipes {
 		row(fmt.Sprint(p.ID), p.From, p.To, pipeState(p), amount(p.In), amount(p.Out), cmp.Or(p.Command, "-"))

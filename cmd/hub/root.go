@@ -66,6 +66,18 @@ Hubs
   pipe --to SERVER FROM TO  the same, into a hub of another server
   unpipe ID                 end a pipe
 
+Jobs
+  run [-n N] [-w HOSTS] [-l | -b | -k] [FLAG...] CMD ARG...
+                            one command on many nodes; -l names the node before
+                            each line, -b shows equal output once; --detach
+                            prints the job's name, as remote/3, which attach,
+                            watch, wait, signal, kill and rm take too
+  nodes [--json]            the nodes of the server
+  node add ADDR [NAME]      dial a server, or ssh://HOST, and make it one
+  node drain | undrain | rm | ack | fence NODES...
+                            no new tasks; again; let go; vouch that a lost one
+                            runs nothing; make sure of it
+
 Server
   ctl [WORD...]             a line for /ctl; without words, print it
   serve                     be a server, in the foreground
@@ -169,7 +181,7 @@ func (a *app) root() *cobra.Command {
 	o.flags(root)
 	root.AddCommand(
 		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
-		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.ctlCmd(), a.serveCmd(), a.installCmd(), a.fingerprintCmd(), a.hostCmd(), a.shareCmd(&o), a.inviteCmd(), a.versionCmd(),
+		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.runCmd(), a.nodesCmd(), a.nodeCmd(), a.ctlCmd(), a.serveCmd(), a.installCmd(), a.fingerprintCmd(), a.hostCmd(), a.shareCmd(&o), a.inviteCmd(), a.versionCmd(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // -- CMD ARG... ends the line

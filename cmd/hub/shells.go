@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hubfs/client"
+	"hubfs/cmd/hub/internal/job"
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/cmd/hub/internal/session"
 	"hubfs/shellctl"
@@ -123,8 +124,8 @@ func (a *app) sizeCmd() *cobra.Command {
 func (a *app) signalCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "signal NAME SIG",
-		Short: "signal what runs in the foreground of a shell",
-		Args:  a.exactly(2, "the NAME of a shell and of a signal, as INT"),
+		Short: "signal what runs in the foreground of a shell, or all tasks of a job",
+		Args:  a.exactly(2, "the NAME of a shell or job and of a signal, as INT"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return server.SignalNames, cobra.ShellCompDirectiveNoFileComp
@@ -132,6 +133,12 @@ func (a *app) signalCmd() *cobra.Command {
 			return a.completeFirst(a.completeShells)(cmd, args, word)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			is, err := a.onJob(cmd.Context(), args[0], func(ctx context.Context, j *job.Job) error {
+				return j.Ctl(ctx, "signal", args[1])
+			})
+			if is {
+				return err
+			}
 			return a.shellCtl(cmd, args[0], "signal", args[1])
 		},
 	}
@@ -140,10 +147,16 @@ func (a *app) signalCmd() *cobra.Command {
 func (a *app) killCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:               "kill NAME",
-		Short:             "end a shell and what it started",
-		Args:              a.exactly(1, "the NAME of a shell"),
-		ValidArgsFunction: a.completeShells,
+		Short:             "end a shell and what it started, or all tasks of a job",
+		Args:              a.exactly(1, "the NAME of a shell or job"),
+		ValidArgsFunction: a.completeRunning,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			is, err := a.onJob(cmd.Context(), args[0], func(ctx context.Context, j *job.Job) error {
+				return j.Ctl(ctx, "kill")
+			})
+			if is {
+				return err
+			}
 			return a.shellCtl(cmd, args[0], "kill")
 		},
 	}
@@ -157,11 +170,17 @@ func (a *app) shellCtl(cmd *cobra.Command, shell string, words ...string) error 
 
 func (a *app) waitCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:               "wait NAME",
-		Short:             "wait for the end of a shell, print its status and leave with it",
-		Args:              a.exactly(1, "the NAME of a shell"),
-		ValidArgsFunction: a.completeShells,
+		Use:   "wait NAME",
+		Short: "wait for the end of a shell or job, print its status and leave with it",
+		Long: `Wait for the end of a shell, print its status, as "exit 3", and leave with it. Of a
+job, as remote/3, the summary is printed, and the status is the largest of its
+tasks.`,
+		Args:              a.exactly(1, "the NAME of a shell or job"),
+		ValidArgsFunction: a.completeRunning,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if is, err := a.onJob(cmd.Context(), args[0], a.waitJob); is {
+				return err
+			}
 			return a.with(cmd.Context(), false, func(ctx context.Context, srv *server.Server) error {
 				line, err := srv.ReadFile(ctx, "/shell/"+args[0]+"/wait")
 				if err != nil {
@@ -186,10 +205,16 @@ func (a *app) waitCmd() *cobra.Command {
 func (a *app) rmCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:               "rm NAME",
-		Short:             "remove the files of an ended shell, or a hub",
-		Args:              a.exactly(1, "the NAME of a shell or hub"),
+		Short:             "remove the files of an ended shell, a hub, or a job and end it",
+		Args:              a.exactly(1, "the NAME of a shell, hub or job"),
 		ValidArgsFunction: a.completeAll,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			is, err := a.onJob(cmd.Context(), args[0], func(ctx context.Context, j *job.Job) error {
+				return j.Ctl(ctx, "wipe")
+			})
+			if is {
+				return err
+			}
 			return a.with(cmd.Context(), false, func(ctx context.Context, srv *server.Server) error {
 				return srv.ThingError(ctx, args[0], srv.Ctl(ctx, "rm", args[0]))
 			})

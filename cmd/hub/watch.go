@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"hubfs/cmd/hub/internal/follow"
+	"hubfs/cmd/hub/internal/job"
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/cmd/hub/internal/session"
 )
@@ -39,7 +41,7 @@ func (a *app) watchCmd() *cobra.Command {
 	var since, grep string
 	cmd := &cobra.Command{
 		Use:   "watch [-n LINES] [--since TIME] [--grep RE] [-t] [--json] NAME...",
-		Short: "follow hubs or shells' output; leave with the producer's status",
+		Short: "follow hubs, or the output of shells and jobs; leave with the producer's status",
 		Long: `Follow hub NAME, or the output of shell NAME, on standard output: from the
 oldest byte that is retained, or with -n from the last LINES lines, or with
 --since from the line that came then: 10m, 1h30m or 2d ago, at 15:04 or 15:04:05,
@@ -48,6 +50,9 @@ on 2006-01-02 or 2006-01-02 15:04, or a time of RFC 3339.
 It ends when the stream ends, with the exit status of who wrote it: the command
 of hub tee, or the shell. Marks of an end of file are passed over. If the writer
 is faster than we are, "hub: skipped N bytes" says what was missed.
+
+Of a job, as remote/3 (hub run), the output of all tasks is followed, and the
+status is the largest.
 
 Several are merged line by line, each line behind the name of its hub; the end is
 that of the last, and the status the first, as they were named, that is not 0.
@@ -108,8 +113,9 @@ type watch struct {
 	app  *app
 	o    watchOptions
 	line *follow.Line
-	many bool       // several hubs
-	out  sync.Mutex // held while writing to standard output: lines of several hubs do not mix
+	many bool       // several names
+	jobs []int      // of them, those that are jobs
+	out  sync.Mutex // held while writing output: lines of several hubs do not mix
 }
 
 // watch follows hubs or the output of shells, and returns the status of their
@@ -148,7 +154,10 @@ func (a *app) watch(ctx context.Context, names []string, o watchOptions) error {
 	keys := who.onKeys(watching, prefix, func() { leave(errLeft) })
 	defer keys.Wait()
 	defer end()
-	err = w.follow(ctx, names, streams)
+	err = w.follow(ctx, streams)
+	if err == nil {
+		err = w.jobStatus(ctx)
+	}
 	if errors.Is(context.Cause(ctx), errLeft) {
 		return nil
 	}
@@ -158,23 +167,69 @@ func (a *app) watch(ctx context.Context, names []string, o watchOptions) error {
 // errLeft ends a watch because the person who watches wants it.
 var errLeft = errors.New("left")
 
+// A watched is a hub that is watched.
+type watched struct {
+	*follow.Stream
+	name   string // by which it was asked for
+	errors bool   // it is a job's standard error
+	ofJob  bool   // whose status is not that of its hubs
+}
+
 // open opens all that is to be followed, so that a mistyped name is an error
 // before there is any output.
-func (w *watch) open(ctx context.Context, srv *server.Server, names []string) ([]*follow.Stream, error) {
+func (w *watch) open(ctx context.Context, srv *server.Server, names []string) ([]watched, error) {
 	timed := w.o.stamps || w.o.json || !w.o.at.Since.IsZero()
-	var streams []*follow.Stream
+	var streams []watched
 	for _, name := range names {
-		hub, err := srv.Output(ctx, name)
-		if err != nil {
-			return nil, err
+		hubs, number, ofJob := []string(nil), 0, false
+		if number, ofJob = job.ParseName(name); ofJob {
+			if _, err := job.Find(ctx, srv, number); err != nil {
+				return nil, err
+			}
+			w.jobs = append(w.jobs, number)
+			hubs = []string{job.Name(number) + "/stdout", job.Name(number) + "/stderr"}
+		} else {
+			hub, err := srv.Output(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			hubs = []string{hub}
 		}
-		s, err := w.line.Open(ctx, hub, timed)
-		if err != nil {
-			return nil, srv.HubError(ctx, hub, err)
+		for i, hub := range hubs {
+			s, err := w.line.Open(ctx, hub, timed)
+			if err != nil {
+				return nil, srv.HubError(ctx, hub, err)
+			}
+			streams = append(streams, watched{s, name, i == 1, ofJob})
 		}
-		streams = append(streams, s)
 	}
 	return streams, nil
+}
+
+// jobStatus is the largest status of the jobs that were watched.
+func (w *watch) jobStatus(ctx context.Context) error {
+	code := 0
+	for _, number := range w.jobs {
+		j, err := job.Find(ctx, w.line.Server(), number)
+		if err != nil {
+			return err
+		}
+		wait, err := j.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		var t job.Tally
+		if err := wait.Each(ctx, t.Add); err != nil {
+			return err
+		}
+		if code == 0 {
+			code = t.Code()
+		}
+	}
+	if code != 0 {
+		return statusError(code)
+	}
+	return nil
 }
 
 // grace is how long a watch that was interrupted waits for what takes its
@@ -182,10 +237,10 @@ func (w *watch) open(ctx context.Context, srv *server.Server, names []string) ([
 const grace = time.Second
 
 // follow follows the streams to their ends.
-func (w *watch) follow(ctx context.Context, names []string, streams []*follow.Stream) error {
+func (w *watch) follow(ctx context.Context, streams []watched) error {
 	width := 0
-	for _, name := range names {
-		width = max(width, utf8.RuneCountInString(name))
+	for _, s := range streams {
+		width = max(width, utf8.RuneCountInString(s.name))
 	}
 	colours := os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(os.Stdout.Fd()))
 	errs := make([]error, len(streams))
@@ -193,7 +248,7 @@ func (w *watch) follow(ctx context.Context, names []string, streams []*follow.St
 	for i, s := range streams {
 		label := ""
 		if w.many {
-			label = labelled(names[i], width, i, colours)
+			label = labelled(s.name, width, i, colours)
 		}
 		// Ends with its stream, or with ctx, or if standard output takes
 		// nothing, with this process.
@@ -233,7 +288,7 @@ func labelled(name string, width, n int, colours bool) string {
 }
 
 // one follows one stream and returns its producer's status.
-func (w *watch) one(ctx context.Context, s *follow.Stream, label string) error {
+func (w *watch) one(ctx context.Context, s watched, label string) error {
 	start, err := s.Start(ctx, w.o.at)
 	if err != nil {
 		return err
@@ -253,11 +308,15 @@ func (w *watch) one(ctx context.Context, s *follow.Stream, label string) error {
 		fmt.Fprintf(w.app.stderr, "hub: skipped %d bytes%s\n", n, of)
 	}
 	if !w.many && w.o.grep == nil && !w.o.stamps && !w.o.json {
-		err = s.Copy(ctx, start, func(b follow.Block) error { return w.write(b.Data) })
+		out := w.app.stdout
+		if s.errors {
+			out = w.app.stderr
+		}
+		err = s.Copy(ctx, start, func(b follow.Block) error { return w.write(out, b.Data) })
 	} else {
-		err = w.lines(ctx, s, start, label)
+		err = w.lines(ctx, s.Stream, start, label)
 	}
-	if err != nil {
+	if err != nil || s.ofJob {
 		return err
 	}
 	st, complete := server.ParseEnd(s.Hub.End)
@@ -282,7 +341,7 @@ func (w *watch) lines(ctx context.Context, s *follow.Stream, start int64, label 
 		if out = p.Append(out, t); len(out) < follow.MaxLine {
 			return nil
 		}
-		err := w.write(out)
+		err := w.write(w.app.stdout, out)
 		out = out[:0]
 		return err
 	}
@@ -298,7 +357,7 @@ func (w *watch) lines(ctx context.Context, s *follow.Stream, start int64, label 
 		if err := split.Split(b, take); err != nil {
 			return err
 		}
-		err := w.write(out)
+		err := w.write(w.app.stdout, out)
 		out = out[:0]
 		return err
 	})
@@ -310,15 +369,15 @@ func (w *watch) lines(ctx context.Context, s *follow.Stream, start int64, label 
 		st, complete := server.ParseEnd(s.Hub.End)
 		out = p.AppendEnd(out, next, st, complete)
 	}
-	return errors.Join(err, w.write(out))
+	return errors.Join(err, w.write(w.app.stdout, out))
 }
 
-func (w *watch) write(p []byte) error {
+func (w *watch) write(to io.Writer, p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
 	w.out.Lock()
 	defer w.out.Unlock()
-	_, err := w.app.stdout.Write(p)
+	_, err := to.Write(p)
 	return err
 }
