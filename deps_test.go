@@ -76,6 +76,9 @@ var layers = map[string][]string{
 	// The one place where the parts meet.
 	"hubfs": {"taskfs", "access", "hub", "hub/filestore", "tree", "pipes", "shellctl", "hubfs/internal/conduit", "internal/lex", "internal/handles", "internal/flock", "internal/graph"},
 
+	// What a client sees, as files of this machine.
+	"mount": {"client"},
+
 	// The counters in Prometheus' words.
 	"internal/metrics": {"hubfs"},
 
@@ -85,9 +88,9 @@ var layers = map[string][]string{
 	// Programs: what hubfs(8) and hub serve both are, and the thin mains.
 	"internal/daemon": {"access", "transport", "p9", "client", "hubfs", "hub", "tree", "internal/flock", "internal/metrics", "internal/lobby", "internal/fdio",
 		"taskfs", "taskfs/gang", "taskfs/cluster", "taskfs/fence", "taskfs/frame", "internal/supervise", "internal/uplink"},
-	"internal/hubfscli": {"internal/daemon", "transport"},
+	"internal/hubfscli": {"internal/daemon", "transport", "client", "mount"},
 	"cmd/hubfs":         {"internal/hubfscli", "internal/supervise"},
-	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "internal/supervise", "hostlist", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph", "internal/wholefile"},
+	"cmd/hub":           {"internal/daemon", "internal/hubfscli", "internal/supervise", "hostlist", "transport", "client", "shellctl", "pipes", "internal/fdio", "internal/flock", "internal/graph", "internal/wholefile", "mount"},
 
 	// Tests only: a server in the test's own process, the server under random
 	// load, and the programs, driven as a user drives them.
@@ -109,6 +112,8 @@ var thirdParty = map[string]struct {
 		"opens pseudo terminals on every Unix"},
 	"github.com/google/shlex": {[]string{"internal/lex"},
 		"splits the lines of ctl as a shell does"},
+	"github.com/hanwen/go-fuse/v2": {[]string{"mount"},
+		"the protocol of FUSE: what the kernel asks of a file system in a process"},
 	"github.com/prometheus/client_model": {[]string{"internal/metrics"},
 		"Prometheus' own data model"},
 	"github.com/prometheus/common": {[]string{"internal/metrics"},
