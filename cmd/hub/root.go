@@ -78,6 +78,11 @@ Jobs
                             no new tasks; again; let go; vouch that a lost one
                             runs nothing; make sure of it
 
+Files
+  mount [-f] DIR            the server's files in a folder, for cat, echo, Python;
+                            -f stays in the foreground
+  umount DIR                end that
+
 Server
   ctl [WORD...]             a line for /ctl; without words, print it
   serve                     be a server, in the foreground
@@ -181,7 +186,7 @@ func (a *app) root() *cobra.Command {
 	o.flags(root)
 	root.AddCommand(
 		a.attachCmd(&o), a.newCmd(), a.lsCmd(), a.sendCmd(), a.sizeCmd(), a.signalCmd(), a.killCmd(),
-		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.runCmd(), a.nodesCmd(), a.nodeCmd(), a.ctlCmd(), a.serveCmd(), a.installCmd(), a.fingerprintCmd(), a.hostCmd(), a.shareCmd(&o), a.inviteCmd(), a.versionCmd(),
+		a.waitCmd(), a.rmCmd(), a.teeCmd(), a.watchCmd(), a.readCmd(), a.writeCmd(), a.pipeCmd(), a.unpipeCmd(), a.runCmd(), a.nodesCmd(), a.nodeCmd(), a.ctlCmd(), a.serveCmd(), a.installCmd(), a.fingerprintCmd(), a.hostCmd(), a.shareCmd(&o), a.inviteCmd(), a.mountCmd(), a.umountCmd(), a.versionCmd(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.DisableFlagsInUseLine = true // -- CMD ARG... ends the line

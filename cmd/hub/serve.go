@@ -11,13 +11,14 @@ import (
 
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/internal/daemon"
+	"hubfs/internal/hubfscli"
 	"hubfs/transport"
 )
 
 func (a *app) serveCmd() *cobra.Command {
 	var c daemon.Config
 	var stdio, alive, ready bool
-	var log string
+	var log, dir string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "be a server, in the foreground",
@@ -47,10 +48,12 @@ speak 9P on standard input and output, with the server that runs or is started.`
 				return err
 			}
 			defer closeLog()
-			if err := daemon.Run(cmd.Context(), c); err != nil {
-				return serveError(err)
+			if dir != "" {
+				err = hubfscli.ServeMounted(cmd.Context(), c, dir, a.stderr)
+			} else {
+				err = daemon.Run(cmd.Context(), c)
 			}
-			return nil
+			return serveError(err)
 		},
 	}
 	f := cmd.Flags()
@@ -64,6 +67,7 @@ speak 9P on standard input and output, with the server that runs or is started.`
 	f.VarP(&c.Rate, "rate", "b", "how fast a hub may be written, in `BYTES/S`")
 	f.VarP(&c.Interval, "interval", "i", "least time between two writes of a hub, in `NS`")
 	f.VarP(&c.Reset, "reset", "r", "seconds `S` after which the count for -b starts again")
+	f.StringVarP(&dir, "mount", "m", "", "mount the tree on `DIR`, for as long as it serves")
 	f.BoolVarP(&c.Trace, "debug", "D", false, "log every 9P message")
 	f.DurationVar(&c.Idle, "idle", 0, "end after this `TIME` with no shell, hub or client")
 	f.StringVar(&log, "log", "", "log to `FILE`, not to standard error")
@@ -84,7 +88,7 @@ func serveError(err error) error {
 	if errors.Is(err, transport.ErrRefused) {
 		return &server.Error{Text: err.Error(), Hint: "--insecure permits it"}
 	}
-	return err
+	return mountError(err)
 }
 
 func (a *app) versionCmd() *cobra.Command {

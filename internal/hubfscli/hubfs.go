@@ -3,6 +3,7 @@
 package hubfscli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -16,7 +17,7 @@ import (
 
 const usage = `usage: hubfs [-s NAME] [-a ADDR]... [-t] [-z] [-q BYTES] [-l BYTES]
              [-b BYTES/S] [-i NS] [-r S] [-D] [--insecure]
-             [--state DIR] [--metrics HOST:PORT]
+             [--state DIR] [--metrics HOST:PORT] [-m DIR]
        hubfs -stdio [-s NAME] [--alive]
 
 Serve hubs and shells over 9P2000: on the user's own socket of NAME and on
@@ -50,7 +51,8 @@ every ADDR. hub(1) is the client, and starts such a server by itself.
                 (~/.config/hub/access/NAME.json)
   --metrics HOST:PORT
                 serve /metrics over HTTP, for Prometheus; loopback only
-  -m DIR        mount there: not yet, it comes with FUSE
+  -m DIR        mount the tree there, without root, for as long as it serves;
+                Linux, with fusermount3. hub mount does it for any server
 `
 
 // A usageError is the caller's mistake.
@@ -70,7 +72,7 @@ func Run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "hubfs: hint: hubfs -h shows the flags")
 		return 2
 	}
-	if hint := transport.Hint(err); hint != "" {
+	if hint := cmp.Or(transport.Hint(err), mountHint(err)); hint != "" {
 		fmt.Fprintf(stderr, "hubfs: hint: %s\n", hint)
 	} else if errors.Is(err, transport.ErrRefused) {
 		fmt.Fprintln(stderr, "hubfs: hint: --insecure permits it")
@@ -80,15 +82,16 @@ func Run(args []string, stdout, stderr io.Writer) int {
 
 func serve(args []string, stdout, stderr io.Writer) error {
 	var c daemon.Config
-	var name, mount, log string
-	var stdio, alive, ready bool
+	var name, dir, log string
+	var stdio, alive, ready, mounter bool
 	fs := flag.NewFlagSet("hubfs", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // run prints
 	fs.StringVar(&name, "s", serverName(), "")
 	fs.Var(&c.Also, "a", "")
 	fs.BoolVar(&stdio, "stdio", false, "")
 	fs.BoolVar(&alive, "alive", false, "")
-	fs.StringVar(&mount, "m", "", "")
+	fs.StringVar(&dir, "m", "", "")
+	fs.BoolVar(&mounter, mounterFlag, false, "")
 	fs.BoolVar(&c.Trunc, "t", false, "")
 	fs.BoolVar(&c.Zap, "z", false, "")
 	fs.Var(&c.Size, "q", "")
@@ -113,10 +116,6 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	if fs.NArg() > 0 {
 		return usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
 	}
-	if mount != "" {
-		return usageError{errors.New("-m: mounting comes with FUSE support, which is not there yet; " +
-			"Linux can mount a server that listens with -a, see hubfs(4)")}
-	}
 	if c.Idle < 0 {
 		return usageError{errors.New("-idle: expected a time above 0, as 30s or 5m")}
 	}
@@ -127,17 +126,27 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	if alive && !stdio {
 		return usageError{errors.New("--alive: expected -stdio too")}
 	}
+	if stdio && dir != "" {
+		return usageError{errors.New("-m: expected a server, not -stdio; hub mount mounts one that runs")}
+	}
 	if stdio {
 		return daemon.Stdio(context.Background(), c.Addr, []string{"-s", c.Addr.String()}, alive)
 	}
+	c.Ready = func(error) {}
 	if ready {
 		c.Ready = daemon.Ready()
+	}
+	if mounter {
+		return runMounter(context.Background(), c.Addr, dir, stderr, c.Ready)
 	}
 	var closeLog func() error
 	if c.Log, closeLog, err = daemon.Log(log, stderr, c.Trace); err != nil {
 		return err
 	}
 	defer closeLog()
+	if dir != "" {
+		return ServeMounted(context.Background(), c, dir, stderr)
+	}
 	return daemon.Run(context.Background(), c)
 }
 
