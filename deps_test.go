@@ -56,7 +56,8 @@ var layers = map[string][]string{
 
 	// One command on many nodes: sets of tasks, what nodes say to one another,
 	// what runs tasks, who the nodes are and whether they live, the tasks of a
-	// session on them, their input and output, and all that as files.
+	// session on them, their input and output, the session as whoever asked for
+	// it has it, and all that as files.
 	"hostlist":           {},
 	"taskfs/ranks":       {},
 	"taskfs/frame":       {"pipes"},
@@ -67,7 +68,8 @@ var layers = map[string][]string{
 	"taskfs/scatter":     {"taskfs/ranks", "hub", "pipes"},
 	"taskfs/gang":        {"taskfs/cluster", "taskfs/frame", "taskfs/fence", "taskfs/gather", "taskfs/ranks", "taskfs/task", "pipes", "hostlist"},
 	"taskfs/tasktest":    {"taskfs/task", "pipes"}, // tests only: tasks that are goroutines
-	"taskfs":             {"taskfs/cluster", "taskfs/gang", "taskfs/gather", "taskfs/scatter", "taskfs/ranks", "taskfs/task", "tree", "hub", "pipes", "hostlist", "internal/lex", "internal/handles"},
+	"taskfs/session":     {"taskfs/cluster", "taskfs/gang", "taskfs/gather", "taskfs/scatter", "taskfs/ranks", "taskfs/task", "tree", "hub", "hostlist", "internal/lex", "internal/handles"},
+	"taskfs":             {"taskfs/session", "taskfs/cluster", "taskfs/frame", "taskfs/gang", "taskfs/gather", "tree", "hub", "internal/lex", "internal/handles"},
 	"internal/supervise": {"taskfs/task", "pipes", "shellctl", "internal/stdio"},
 
 	// A pipe between two streams, through a program or not: it knows no hub.

@@ -56,13 +56,17 @@ func (d *remoteDir) rule() rule {
 	return rule{path: remoteName, see: tree.LevelView, read: tree.LevelView, write: tree.LevelOwn}
 }
 
+// standsFor is a file of the Remote that is a hub of a session by another name:
+// who may what with it is as for that.
+type standsFor interface{ Stream() tree.Node }
+
 // find returns n, which was found in the folder or below, as c is to have it.
 func (d *remoteDir) find(c *tree.Caller, n tree.Node, err error) (tree.Node, error) {
 	if err != nil || c.Rights == nil {
 		return n, err
 	}
 	switch n.(type) {
-	case *hubView, *timesFile: // of a session's hub, which have rules of their own
+	case *hubView, *timesFile, standsFor: // of a session's hub, which have rules of their own
 		return d.fs.find(c, n, nil)
 	}
 	if !d.fs.sees(c, d) {

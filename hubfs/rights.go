@@ -55,6 +55,8 @@ func ruleLocked(n tree.Node) rule {
 			r.write = own
 		}
 		return r
+	case standsFor:
+		return ruleLocked(n.Stream())
 	case *timesFile:
 		r := ruleLocked(n.f)
 		r.see, r.write = max(r.see, r.read), nobody
