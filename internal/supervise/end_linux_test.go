@@ -3,10 +3,13 @@ package supervise
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -199,5 +202,55 @@ func TestEndOfTheOwnerEndsTheFamily(t *testing.T) {
 				t.Errorf("the crew's folder: %v", err)
 			}
 		})
+	}
+}
+
+// Somebody who forks and goes, again and again, each time in a session of its
+// own, is caught, too, and so is a crowd.
+func TestCloseCatchesWhoWalksAway(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		c := newTestCrew(t, newTestRunner(t, o), task.CrewOptions{})
+		walker := filepath.Join(t.TempDir(), "walker")
+		if err := os.WriteFile(walker, []byte("#!/bin/sh\nsetsid \"$0\" &\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		out := newSink()
+		tk := sh(0, `"$1" & i=0; while [ $i -lt 50 ]; do (setsid sleep 1000 &); i=$((i+1)); done; echo there; sleep 1000`, walker)
+		tk.Stdout = out
+		if err := c.Start(tk); err != nil {
+			t.Fatal(err)
+		}
+		out.line(t, 0)
+		closeCrew(t, c)
+		if left := leftovers(c.(*crew).mark, -1); len(left) > 0 {
+			t.Errorf("%d processes are left: %v", len(left), left)
+		}
+	})
+}
+
+// A supervisor that was stopped, with starts waiting before it, hears of the end.
+func TestCloseContinuesAStoppedSupervisor(t *testing.T) {
+	c := newTestCrew(t, newTestRunner(t, Options{}), task.CrewOptions{})
+	all := startFamily(t, c, 0)
+	c.(*crew).cmd.Process.Signal(unix.SIGSTOP)
+	var starters sync.WaitGroup
+	for rank := 1; rank < 4; rank++ {
+		starters.Go(func() { // ends with the crew; the test waits for it
+			tk := sh(rank, "true", strings.Repeat("x", 100<<10)) // soon more than a socket holds
+			for i := 0; c.Start(tk) == nil; i++ {
+				tk.Rank += 3
+			}
+		})
+	}
+	closeCrew(t, c)
+	starters.Wait()
+	allEnded(t, all, 0)
+}
+
+func TestSupervisorHasANameOfItsOwn(t *testing.T) {
+	c := newTestCrew(t, newTestRunner(t, Options{}), task.CrewOptions{})
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", c.(*crew).cmd.Process.Pid))
+	if err != nil || string(comm) != "taskfs\n" {
+		t.Errorf("%q, %v", comm, err)
 	}
 }
