@@ -104,13 +104,11 @@ func (c *crew) spawn() error {
 	c.cmd = &exec.Cmd{
 		Path: c.r.exe,
 		// The session is for a person who looks at a list of processes.
-		Args:       []string{"taskfs", flag, c.o.Session},
-		Dir:        "/",
-		Stderr:     os.Stderr, // for a panic
-		ExtraFiles: []*os.File{socketFD - 3: theirs, leaseFD - 3: c.lease.f},
-		// A session of its own: what is meant for us does not reach it, and nobody
-		// but its tasks can be in it.
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+		Args:        []string{"taskfs", flag, c.o.Session},
+		Dir:         "/",
+		Stderr:      os.Stderr, // for a panic
+		ExtraFiles:  []*os.File{socketFD - 3: theirs, leaseFD - 3: c.lease.f},
+		SysProcAttr: ownAttributes(),
 	}
 	if err := c.cmd.Start(); err != nil {
 		c.conn.Close()

@@ -169,6 +169,7 @@ func TestEndOfTheOwnerEndsTheFamily(t *testing.T) {
 		lease time.Duration
 	}{
 		{"killed", unix.SIGKILL, time.Hour},
+		{"killed with its supervisor stopped", unix.SIGKILL, time.Hour},
 		{"stopped", unix.SIGSTOP, 2 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -195,6 +196,9 @@ func TestEndOfTheOwnerEndsTheFamily(t *testing.T) {
 			dir := next()
 			for range 5 {
 				all = append(all, newMember(t, next()))
+			}
+			if strings.HasSuffix(tc.name, "supervisor stopped") {
+				unix.Kill(all[0].pid, unix.SIGSTOP)
 			}
 			cmd.Process.Signal(tc.sig)
 			allEnded(t, all, 10*time.Second)

@@ -179,3 +179,22 @@ func (f firstByte) WriteContext(_ context.Context, p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// counted is a Source of that many bytes; done is closed at their end.
+type counted struct {
+	left int
+	done chan struct{}
+}
+
+func (s *counted) ReadContext(ctx context.Context, p []byte) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if s.left == 0 {
+		close(s.done)
+		return 0, ended{}
+	}
+	n := min(len(p), s.left)
+	s.left -= n
+	return n, nil
+}

@@ -229,11 +229,8 @@ func (s *supervisor) start(m *start, files [3]int) {
 // fork starts the process of m. The files of commands are remembered: to look
 // for one takes longer than everything else but the fork itself.
 func (s *supervisor) fork(m *start, files [3]int) (pid int, err error) {
-	name := m.Argv[0]
-	key := name
-	if strings.Contains(name, "/") {
-		key = ""
-	} else {
+	name, key := m.Argv[0], ""
+	if !strings.Contains(name, "/") {
 		for _, kv := range m.Env {
 			if strings.HasPrefix(kv, "PATH=") {
 				key = name + "\x00" + kv
@@ -241,29 +238,22 @@ func (s *supervisor) fork(m *start, files [3]int) (pid int, err error) {
 		}
 	}
 	path, known := s.found[key]
-	if !known {
-		if path, err = shellctl.Find(name, m.Dir, m.Env); err != nil {
-			return 0, err
-		}
-	}
-	if pid, err = s.forkExec(path, m, files); err == nil {
-		if key != "" {
-			s.found[key] = path
-		}
-		return pid, nil
-	}
-	// The kernel says little. What was remembered may be wrong by now.
-	delete(s.found, key)
-	again, findErr := shellctl.Find(name, m.Dir, m.Env)
-	if findErr != nil {
-		return 0, findErr
-	}
-	if again != path {
-		if pid, err = s.forkExec(again, m, files); err == nil {
+	if known {
+		if pid, err = s.forkExec(path, m, files); err == nil {
 			return pid, nil
 		}
+		// The kernel says little, and what was remembered may be wrong by now.
 	}
-	return 0, fmt.Errorf("cannot run %s: %w", name, err)
+	if path, err = shellctl.Find(name, m.Dir, m.Env); err != nil {
+		return 0, err
+	}
+	if pid, err = s.forkExec(path, m, files); err != nil {
+		return 0, fmt.Errorf("cannot run %s: %w", name, err)
+	}
+	if key != "" {
+		s.found[key] = path
+	}
+	return pid, nil
 }
 
 func (s *supervisor) forkExec(path string, m *start, files [3]int) (int, error) {

@@ -55,6 +55,10 @@ func prepare() error {
 	return nil
 }
 
+// ownAttributes are those of a supervisor's process. It has a session of its own:
+// what is meant for us does not reach it.
+func ownAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
 // awaiter returns what waits until a child has ended since it was called last.
 func awaiter() func() {
 	ended := make(chan os.Signal, 1)

@@ -169,25 +169,6 @@ func TestWhoHasReadEnoughHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// counted is a Source of that many bytes; done is closed at their end.
-type counted struct {
-	left int
-	done chan struct{}
-}
-
-func (s *counted) ReadContext(ctx context.Context, p []byte) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	if s.left == 0 {
-		close(s.done)
-		return 0, ended{}
-	}
-	n := min(len(p), s.left)
-	s.left -= n
-	return n, nil
-}
-
 // A task that reads nothing has its end all the same, and the source too.
 func TestEndCutsAWaitingInput(t *testing.T) {
 	c := newTestCrew(t, newTestRunner(t, Options{}), task.CrewOptions{})
