@@ -49,15 +49,22 @@ func (n *Node) join(ctx context.Context, l frame.Link) (*Parent, error) {
 	defer cancel()
 	load := n.o.Load()
 	n.mu.Lock()
-	h := hello{Version: version, Side: "below", Info: n.o.Info, Load: load, Below: n.belowLocked()}
-	for _, p := range n.parents {
-		h.Runs = append(h.Runs, past{p.instance, p.epoch, p.ctx.Err() != nil})
-	}
-	closing := n.closing
-	n.mu.Unlock()
-	if closing {
+	if n.closing {
+		n.mu.Unlock()
 		return nil, errClosing
 	}
+	n.hellos++
+	h := hello{
+		Version: version, Side: "below", Info: n.o.Info, Load: load, Below: n.belowLocked(),
+		Seq: n.hellos, Runs: n.runsLocked(),
+	}
+	n.joining[h.Seq] = true
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		delete(n.joining, h.Seq) // it is a parent by now, or will never be
+		n.mu.Unlock()
+	}()
 	sent := time.Now()
 	if err := l.Send(ctx, frame.Frame{Kind: frame.Hello, Body: encode(h)}); err != nil {
 		return nil, err
@@ -80,7 +87,7 @@ func (n *Node) join(ctx context.Context, l frame.Link) (*Parent, error) {
 	if err := w.check(); err != nil {
 		return nil, err
 	}
-	p, err := n.adopt(l, w, sent)
+	p, err := n.adopt(l, w, h.Seq, sent)
 	if err != nil {
 		n.part(ctx, l, leave{Reason: err.Error()})
 	}
@@ -103,10 +110,22 @@ func left(body []byte) error {
 	return fmt.Errorf("it has left: %s", reason)
 }
 
-// adopt makes the node at the other end a parent.
-func (n *Node) adopt(l frame.Link, w welcome, sent time.Time) (*Parent, error) {
+// runsLocked returns the links for which something runs here, or may do so soon.
+func (n *Node) runsLocked() (runs []past) {
+	for seq := range n.joining {
+		runs = append(runs, past{Seq: seq})
+	}
+	for _, p := range n.parents {
+		runs = append(runs, past{p.hello, p.ctx.Err() != nil})
+	}
+	return runs
+}
+
+// adopt makes the node at the other end a parent. hello is the number of the word
+// that it has answered.
+func (n *Node) adopt(l frame.Link, w welcome, hello uint64, sent time.Time) (*Parent, error) {
 	p := &Parent{
-		n: n, link: l, name: w.Name, node: w.Node, instance: w.Instance, epoch: w.Epoch,
+		n: n, link: l, name: w.Name, node: w.Node, instance: w.Instance, epoch: w.Epoch, hello: hello,
 		period: w.Period, missed: w.Missed, ended: make(chan struct{}), served: make(chan struct{}),
 		above: w.Above, proven: sent,
 	}

@@ -139,6 +139,10 @@ func (p *Parent) settle(ctx context.Context, q question) {
 
 // sendRows answers with rows, as many frames as it takes.
 func (p *Parent) sendRows(id uint64, rows []Row) {
+	if len(rows) > maxRows {
+		p.n.o.Log.Warn("more nodes than an answer may have", "nodes", len(rows), "answered", maxRows)
+		rows = rows[:maxRows]
+	}
 	part, size := 0, 0
 	for i, r := range rows {
 		if size += r.size(); size > frame.MaxBody/8 { // JSON may write six bytes for one

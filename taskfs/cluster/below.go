@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -99,7 +100,7 @@ func (n *Node) admit(l frame.Link, h hello) (c *Child, err error) {
 	}
 	n.epoch = max(n.epoch+1, uint64(time.Now().UnixMilli()))
 	c = &Child{
-		n: n, m: m, info: h.Info, epoch: n.epoch, link: l,
+		n: n, m: m, info: h.Info, epoch: n.epoch, hello: h.Seq, link: l,
 		state: Up, heard: time.Now(), told: n.lineage, load: h.Load, below: h.Below,
 		sessions: make(map[uint64]bool), asked: make(map[uint64]*asking),
 	}
@@ -131,32 +132,36 @@ func (n *Node) noLoopLocked(i Info) error {
 }
 
 // agreeLocked looks at what has the name already: it may have to go for a node
-// that says who it is, and what of it still runs.
+// that says who it is, and what of it still runs. A process may say hello over
+// several links at once, so that its words may come in another order.
 func (m *member) agreeLocked(n *Node, h hello) error {
 	runs := func(c *Child) (live, ending bool) {
 		for _, p := range h.Runs {
-			if p.Instance == n.o.Info.Instance && p.Epoch == c.epoch {
+			if p.Seq == c.hello {
 				return !p.Ending, p.Ending
 			}
 		}
 		return false, false
 	}
-	if c := m.now; c != nil && c.state.live() {
-		if c.info.Instance != h.Info.Instance {
-			return fmt.Errorf("another node is called %s here, at %s: give this one another name", m.name, c.Addr())
-		}
-		if live, _ := runs(c); live {
-			return fmt.Errorf("node %s is here already, at %s", m.name, c.Addr())
-		}
+	if c := m.now; c != nil && c.state.live() && c.info.Instance != h.Info.Instance {
+		return fmt.Errorf("another node is called %s here, at %s: give this one another name", m.name, c.Addr())
 	}
+	var same []*Child
 	for _, c := range m.allLocked() {
 		if c.info.Instance != h.Info.Instance {
 			continue
 		}
+		live, _ := runs(c)
+		if c.hello >= h.Seq || live && c.state.live() {
+			return fmt.Errorf("node %s is here already, at %s", m.name, c.Addr())
+		}
+		same = append(same, c)
+	}
+	for _, c := range same {
 		if live, ending := runs(c); !live && !ending {
 			c.settleLocked("itself")
 		}
-		n.running.Go(func() { c.lose(fmt.Errorf("it has come back")) }) // at once; no lock is held there
+		n.running.Go(func() { c.lose(errors.New("it has come back")) }) // at once
 	}
 	return nil
 }
@@ -240,7 +245,11 @@ func (c *Child) take(f frame.Frame) error {
 	n.mu.Unlock()
 	switch {
 	case !f.Kind.OfLink():
-		c.calls.put(c.ctx, 64+len(f.Body), func() { n.o.Handler.FromBelow(c, f) })
+		if !c.calls.put(c.ctx, 64+len(f.Body), func() { n.o.Handler.FromBelow(c, f) }) {
+			n.mu.Lock()
+			c.m.dropped++
+			n.mu.Unlock()
+		}
 		return nil
 	case f.Kind == frame.Beat:
 		return c.takeBeat(f.Body)

@@ -16,6 +16,7 @@ type Child struct {
 	m     *member
 	info  Info
 	epoch uint64
+	hello uint64 // the number of its hello
 	link  frame.Link
 	ctx   context.Context // done when the link is given up
 	end   context.CancelCauseFunc

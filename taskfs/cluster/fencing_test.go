@@ -273,7 +273,7 @@ func TestALinkThatOnlyTheLowerNodeKnowsToBeDead(t *testing.T) {
 		var half *oneSided
 		j := joinBy(top, leaf, func(q int) (frame.Link, frame.Link) {
 			a, b := frame.Pipe(q)
-			half = &oneSided{Link: b}
+			half = newOneSided(b)
 			return a, half
 		})
 		old := top.h.child()
@@ -293,39 +293,6 @@ func TestALinkThatOnlyTheLowerNodeKnowsToBeDead(t *testing.T) {
 			"node fenced leaf E itself", "node join leaf E", "node lost leaf E it has come back")
 	})
 }
-
-// A oneSided is an end of a link that can fail alone: the other end hears nothing
-// of it.
-type oneSided struct {
-	frame.Link
-	lost context.CancelFunc
-	ctx  context.Context
-}
-
-func (l *oneSided) lose() { l.lost() }
-
-func (l *oneSided) Recv(ctx context.Context) (frame.Frame, error) {
-	if l.ctx == nil {
-		l.ctx, l.lost = context.WithCancel(context.Background())
-	}
-	both, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(l.ctx, cancel)()
-	f, err := l.Link.Recv(both)
-	if l.ctx.Err() != nil {
-		return frame.Frame{}, errors.New("reset")
-	}
-	return f, err
-}
-
-func (l *oneSided) Send(ctx context.Context, f frame.Frame) error {
-	if l.ctx != nil && l.ctx.Err() != nil {
-		return errors.New("reset")
-	}
-	return l.Link.Send(ctx, f)
-}
-
-func (l *oneSided) Close() error { return nil }
 
 func TestTwoNodesOfOneName(t *testing.T) {
 	world(t, func(t *testing.T) {

@@ -37,6 +37,8 @@ type Node struct {
 	drains   map[string]bool    // guarded by mu; names that get no tasks, there or not
 	epoch    uint64             // guarded by mu; the last one that was given out
 	parents  []*Parent          // guarded by mu; those whose tasks may run here
+	hellos   uint64             // guarded by mu; how often this node has said hello
+	joining  map[uint64]bool    // guarded by mu; those that are not answered
 	lineage  uint64             // guarded by mu; counts the changes of what is above
 	question uint64             // guarded by mu; the last one that was asked
 }
@@ -64,6 +66,7 @@ func newNode(o Options, p policy) *Node {
 		policy:  p,
 		members: make(map[string]*member),
 		drains:  make(map[string]bool),
+		joining: make(map[uint64]bool),
 	}
 	n.life, n.end = context.WithCancel(context.Background())
 	n.events.running = &n.running

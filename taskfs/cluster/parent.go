@@ -17,6 +17,7 @@ type Parent struct {
 	node     string // the node above
 	instance string // its
 	epoch    uint64
+	hello    uint64 // the number of this node's hello
 	period   time.Duration
 	missed   int
 	ctx      context.Context // done when the link is given up

@@ -39,14 +39,14 @@ type hello struct {
 	Info    Info
 	Load    Load
 	Below   int    // nodes right below it
+	Seq     uint64 // how many times this run of the program has said hello, to whomever
 	Runs    []past `json:",omitempty"` // what is not known to have ended of earlier links
 }
 
-// A past is an earlier link of the lower node.
+// A past is an earlier link of the lower node, to whomever.
 type past struct {
-	Instance string // of the node above
-	Epoch    uint64
-	Ending   bool `json:",omitempty"` // the link has ended, and what ran for it is about to
+	Seq    uint64 // of its hello
+	Ending bool   `json:",omitempty"` // the link has ended, and what ran for it is about to
 }
 
 // A welcome is the answer to a hello.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -195,15 +196,19 @@ func newStall(l frame.Link) *stall { return &stall{Link: l, closed: make(chan st
 
 func (s *stall) stop() {
 	s.mu.Lock()
-	s.stopped = make(chan struct{})
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.stopped == nil {
+		s.stopped = make(chan struct{})
+	}
 }
 
 func (s *stall) goOn() {
 	s.mu.Lock()
-	close(s.stopped)
-	s.stopped = nil
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.stopped != nil {
+		close(s.stopped)
+		s.stopped = nil
+	}
 }
 
 func (s *stall) wait(ctx context.Context) error {
@@ -241,6 +246,48 @@ func (s *stall) Recv(ctx context.Context) (frame.Frame, error) {
 func (s *stall) Close() error {
 	s.once.Do(func() { close(s.closed) })
 	return s.Link.Close()
+}
+
+// A oneSided is an end of a link that can fail alone: the other end hears nothing
+// of it.
+type oneSided struct {
+	frame.Link
+	ctx  context.Context
+	lose context.CancelFunc
+}
+
+func newOneSided(l frame.Link) *oneSided {
+	o := &oneSided{Link: l}
+	o.ctx, o.lose = context.WithCancel(context.Background())
+	return o
+}
+
+var errReset = errors.New("reset")
+
+func (l *oneSided) Recv(ctx context.Context) (frame.Frame, error) {
+	both, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
+	f, err := l.Link.Recv(both)
+	if l.ctx.Err() != nil {
+		return frame.Frame{}, errReset
+	}
+	return f, err
+}
+
+func (l *oneSided) Send(ctx context.Context, f frame.Frame) error {
+	if l.ctx.Err() != nil {
+		return errReset
+	}
+	return l.Link.Send(ctx, f)
+}
+
+func (l *oneSided) Close() error {
+	if l.ctx.Err() != nil {
+		return nil // the other end does not hear of this either
+	}
+	l.lose()
+	return l.Link.Close()
 }
 
 // A rawParent is an upper node that says what the test says.
