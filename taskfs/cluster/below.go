@@ -27,7 +27,7 @@ func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 	}
 	c, err := n.admit(l, h)
 	if err != nil {
-		no := leave{Reason: n.o.Info.Name + ": " + err.Error(), Refused: true, Gone: c != nil}
+		no := leave{Reason: n.o.Info.Name + ": " + err.Error(), Refused: true, Gone: errors.Is(err, ErrRemoved)}
 		n.part(ctx, l, no)
 		return fmt.Errorf("node at %s: %w: %w", oneLine(l.Addr()), ErrRefused, err)
 	}
@@ -73,8 +73,7 @@ func meet(ctx context.Context, l frame.Link) (h hello, err error) {
 	return h, decode("hello", f.Body, &h)
 }
 
-// admit makes a node a child, in a new epoch. If it is refused, c is not nil if
-// it is not to come back, and is nobody.
+// admit makes a node a child, in a new epoch.
 func (n *Node) admit(l frame.Link, h hello) (c *Child, err error) {
 	if err := h.check(); err != nil {
 		return nil, err
@@ -93,7 +92,7 @@ func (n *Node) admit(l frame.Link, h hello) (c *Child, err error) {
 		m = &member{name: h.Info.Name}
 	}
 	if m.removing {
-		return &Child{}, fmt.Errorf("node %s: %w", m.name, ErrRemoved)
+		return nil, fmt.Errorf("node %s: %w", m.name, ErrRemoved)
 	}
 	if err := m.agreeLocked(n, h); err != nil {
 		return nil, err

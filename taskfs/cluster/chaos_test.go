@@ -38,7 +38,6 @@ type forest struct {
 	places []*place
 	runs   map[run]bool // what runs now
 	fenced map[run]bool // of which nothing may run any more
-	done   bool         // nobody dials any more
 }
 
 // A run is an epoch of a node, as both ends know it.
@@ -84,7 +83,6 @@ type checker struct {
 
 	mu    sync.Mutex
 	state map[*Child]State // as it was told
-	last  uint64           // epoch
 	dead  bool             // the process was killed
 }
 

@@ -400,3 +400,62 @@ func TestANodeThatIsLostIsAskedOverAnotherLink(t *testing.T) {
 		half.Link.Close()
 	})
 }
+
+// TestHellosOfOneProcess may overtake one another: only what was said later than
+// a link began says whether it has ended.
+func TestHellosOfOneProcess(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		world(t, func(t *testing.T) {
+			top, leaf := start(t, "top"), start(t, "leaf")
+			ups := make([]frame.Link, 2)
+			above := make([]chan error, 2)
+			for i := range ups {
+				var down frame.Link
+				ups[i], down = frame.Pipe(0)
+				above[i] = make(chan error, 1)
+				go func() { above[i] <- leaf.Above(context.Background(), down) }() // until the link ends
+				synctest.Wait()                                                    // it has said hello
+			}
+			below := make(chan error, 1)
+			go func() { below <- top.Below(context.Background(), ups[first], "") }() // until the test ends
+			synctest.Wait()
+			if err := top.Below(t.Context(), ups[1-first], ""); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "node leaf is here already") {
+				t.Errorf("hello %d after %d: %v", 1-first, first, err)
+			}
+			if err := <-above[1-first]; !errors.Is(err, ErrRefused) {
+				t.Errorf("hello %d after %d: %v", 1-first, first, err)
+			}
+			is(t, "handler", top.h.take(), "joined leaf")
+			ups[first].Close()
+			<-below
+		})
+	}
+}
+
+// TestALinkThatOnlyTheUpperNodeKnowsToBeDead: the lower one ends what runs for it
+// when it is welcomed again, and says so.
+func TestALinkThatOnlyTheUpperNodeKnowsToBeDead(t *testing.T) {
+	world(t, func(t *testing.T) {
+		hand := newByHand()
+		top, leaf := startWith(t, hand, "top"), start(t, "leaf")
+		var half *oneSided
+		j := joinBy(top, leaf, func(q int) (frame.Link, frame.Link) {
+			a, b := frame.Pipe(q)
+			half = newOneSided(a)
+			return half, b
+		})
+		old := top.h.child()
+		half.lose()
+		<-j.below
+		<-hand.begun
+		leaf.h.take()
+		begun := time.Now()
+		join(top, leaf)
+		is(t, "below", leaf.h.take(), "parent lost top")
+		if old.State() != Fenced || !time.Now().Equal(begun) {
+			t.Errorf("%s after %v", old.State(), time.Since(begun))
+		}
+		half.Link.Close()
+		<-j.above
+	})
+}
