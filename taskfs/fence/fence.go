@@ -31,7 +31,8 @@
 //	command PROG [timeout=1m] [verify=yes] [action=off|reboot] [KEY=VALUE]...
 //	    runs a fence agent, as those of Debian's fence-agents
 //	manual [timeout=D]
-//	    waits for a person's word, which Policy.Ack brings
+//	    waits for a person's word: for the context of Run, which whoever takes
+//	    that word ends
 //
 // # Blocking
 //

@@ -70,7 +70,8 @@ func (k kill) Fence(ctx context.Context, t Target) error {
 	return t.Ask(ctx)
 }
 
-// manual waits for a person's word, which ends the context.
+// manual waits for a person's word: whoever takes it ends the context, and knows
+// by what. Its own error is that nobody came.
 type manual struct{ timeout time.Duration }
 
 func newManual(m map[string]string) (Method, error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 
@@ -19,9 +18,7 @@ type Policy struct {
 	reg   *Registry
 	rules []rule // in the order of the text; immutable
 
-	mu      sync.Mutex
-	running []*fencing // guarded by mu
-	closed  bool       // guarded by mu
+	closing sync.Once
 }
 
 // A rule is a line of the text.
@@ -31,15 +28,6 @@ type rule struct {
 	name   string          // of the method
 	method Method
 }
-
-// A fencing is a Run that is under way.
-type fencing struct {
-	t     Target
-	acked context.CancelCauseFunc
-}
-
-// errAcked ends a Run that a person's word has made needless.
-var errAcked = errors.New("a person has said that it runs nothing")
 
 // maxText bounds a policy's text.
 const maxText = 1 << 20
@@ -139,28 +127,19 @@ func (p *Policy) steps(name string) []rule {
 	return []rule{{name: "watchdog", method: watchdog{defaultSlack}}}
 }
 
-// Run fences a node: it tries the methods for it in order until one succeeds, and returns
-// its name. event is told of each: with nil when it begins, and with the error if it
-// has failed. The name is "ack" if a person's word came first (Ack). The error is
-// that of all methods, or the context's; then the node may still run things.
+// Run fences a node: it tries the methods for it in order until one succeeds, and
+// returns its name. event is told of each: with nil when it begins, and with the
+// error if it has failed. The error is that of all methods, or the context's; then the
+// node may still run things.
+//
+// Who hears otherwise that nothing runs there, as from a person, ends the context.
 func (p *Policy) Run(ctx context.Context, t Target, event func(method string, err error)) (method string, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	f := &fencing{t, cancel}
-	p.mu.Lock()
-	p.running = append(p.running, f)
-	p.mu.Unlock()
-	defer p.forget(f)
-
 	var failed []error
 	for _, r := range p.steps(t.Name) {
 		event(r.name, nil)
 		err := r.method.Fence(ctx, t)
-		switch {
-		case err == nil:
+		if err == nil {
 			return r.name, nil
-		case context.Cause(ctx) == errAcked:
-			return "ack", nil
 		}
 		err = fmt.Errorf("%s: %w", r.name, err)
 		event(r.name, err)
@@ -172,38 +151,12 @@ func (p *Policy) Run(ctx context.Context, t Target, event func(method string, er
 	return "", fmt.Errorf("node %s is not fenced: %w", t.Name, errors.Join(failed...))
 }
 
-func (p *Policy) forget(f *fencing) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.running = slices.DeleteFunc(p.running, func(g *fencing) bool { return g == f })
-}
-
-// Ack is a person's word that a node of that epoch runs nothing: whoever fences
-// it has done so. It reports whether somebody does.
-func (p *Policy) Ack(name string, epoch uint64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	found := false
-	for _, f := range p.running {
-		if f.t.Name == name && f.t.Epoch == epoch {
-			f.acked(errAcked)
-			found = true
-		}
-	}
-	return found
-}
-
 // Close lets go of the methods, which may be unregistered then. A Run that is
 // under way is not disturbed.
 func (p *Policy) Close() {
-	p.mu.Lock()
-	closed := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if closed {
-		return
-	}
-	for _, r := range p.rules {
-		p.reg.release(r.name)
-	}
+	p.closing.Do(func() {
+		for _, r := range p.rules {
+			p.reg.release(r.name)
+		}
+	})
 }
