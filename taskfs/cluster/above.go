@@ -149,6 +149,7 @@ func (n *Node) adopt(l frame.Link, w welcome, hello uint64, sent time.Time) (*Pa
 	n.parents = append(n.parents, p)
 	p.tick = time.AfterFunc(p.period/2, p.ticked)
 	p.deadline = time.AfterFunc(p.Self()-time.Since(sent), p.expired)
+	p.beats.kick() // of what has joined below since the hello
 	n.lineageLocked()
 	return p, nil
 }

@@ -45,6 +45,7 @@ func (n *Node) change(ctx context.Context, op, path string) error {
 		if !n.drains[name] {
 			n.drains[name] = true
 			n.sayLocked("node drain %s", name)
+			n.upLocked()
 		}
 		return nil
 	case "undrain":
@@ -54,6 +55,7 @@ func (n *Node) change(ctx context.Context, op, path string) error {
 		if n.drains[name] {
 			delete(n.drains, name)
 			n.sayLocked("node undrain %s", name)
+			n.upLocked()
 		}
 		return nil
 	case "rm":

@@ -155,7 +155,6 @@ func (c *Child) lose(why error) {
 	if c.joined {
 		c.state = Suspect
 		c.calls.tell(func() { c.gone(why) })
-		n.upLocked()
 	} else { // nobody has heard of it
 		c.state = Fenced
 		c.m.leaveLocked(n, c)
@@ -169,6 +168,7 @@ func (c *Child) gone(why error) {
 	n := c.n
 	n.mu.Lock()
 	c.state = Lost
+	n.upLocked()
 	if c.left {
 		n.sayLocked("node leave %s", c.m.name)
 	} else {

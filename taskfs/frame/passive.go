@@ -36,6 +36,9 @@ func (l *Passive) Take(max int, wake func()) (p []byte, ready bool) {
 	l.taking.Lock()
 	defer l.taking.Unlock()
 	p, l.rest = l.rest, nil
+	if held := l.out.held(); len(p) < max && held > 0 {
+		p = append(make([]byte, 0, len(p)+min(held, max+batch/4)), p...)
+	}
 	for len(p) < max {
 		w := wake
 		if len(p) > 0 {

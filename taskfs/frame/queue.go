@@ -175,6 +175,13 @@ func (q *queue) close(err error, drain bool) {
 	}
 }
 
+// held returns about how many bytes wait.
+func (q *queue) held() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.links.bytes + q.rest.bytes
+}
+
 // reason returns why the queue has ended.
 func (q *queue) reason() error {
 	q.mu.Lock()
