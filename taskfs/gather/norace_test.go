@@ -1,0 +1,6 @@
+//go:build !race
+
+package gather
+
+// race says that the race detector looks on.
+const race = false
