@@ -55,7 +55,7 @@ func reserve(t testing.TB, n *Node, w Want, a Above) *Gang {
 
 func exec(t testing.TB, g *Gang, argv string) {
 	t.Helper()
-	if err := g.Exec(t.Context(), all(g), Spec{Argv: strings.Fields(argv), Umask: -1, Session: "s"}); err != nil {
+	if err := g.Exec(t.Context(), all(g), Spec{Argv: strings.Fields(argv), Umask: -1, Session: "s" + g.req.Session}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -103,7 +103,7 @@ func TestTasksRunHere(t *testing.T) {
 		// The same reservation again.
 		exec(t, g, "env TASKFS_RANK TASKFS_SIZE TASKFS_NODE TASKFS_EPOCH TASKFS_SESSION A")
 		rec.until(t, "they have ended again", func() bool { return len(rec.exits) == 3 && len(rec.out[2].String()) > 40 })
-		if got, want := rec.out[1].String(), "task 1 on here\nTASKFS_RANK=1\nTASKFS_SIZE=3\nTASKFS_NODE=here\nTASKFS_EPOCH=0\nTASKFS_SESSION=s\nA=1\n"; got != want {
+		if got, want := rec.out[1].String(), "task 1 on here\nTASKFS_RANK=1\nTASKFS_SIZE=3\nTASKFS_NODE=here\nTASKFS_EPOCH=0\nTASKFS_SESSION=s0\nA=1\n"; got != want {
 			t.Errorf("environment: %q", got)
 		}
 		release(t, g)
@@ -295,15 +295,16 @@ func TestASlowTaskHoldsBackWhatIsForIt(t *testing.T) {
 			t.Fatalf("4 windows were taken by a task that reads nothing: %v", err)
 		default:
 		}
-		// The other is given what is for it alone, though the window is full...
-		go func() { given <- g.Input(ctx, ranks.Of(1), []byte("x")) }() // ends with ctx
+		// What is for the other comes behind what is for both...
+		behind := make(chan error, 1)
+		go func() { behind <- g.Input(ctx, ranks.Of(1), []byte("x")) }() // ends with ctx
 		synctest.Wait()
 		cancel()
 		if err := <-given; !errors.Is(err, context.Canceled) {
 			t.Errorf("given up: %v", err)
 		}
-		<-given
-		// ... now that nobody waits before it.
+		<-behind
+		// ... and is given to it when nobody waits before it, though the window is full.
 		if err := g.Input(t.Context(), ranks.Of(1), []byte("x")); err != nil {
 			t.Fatal(err)
 		}

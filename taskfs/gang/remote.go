@@ -161,9 +161,6 @@ func (r *remote) reserve(ctx context.Context, g *Gang, p *part) error {
 		return err
 	}
 	if f.Kind != frame.Reserved {
-		r.mu.Lock()
-		r.reserved = false
-		r.mu.Unlock()
 		return failure(r.child.Name(), f)
 	}
 	var at place
@@ -277,7 +274,18 @@ func (r *remote) from(f frame.Frame) {
 		}
 		f.Body, r.whole = r.whole, nil
 		r.answer(f)
-	case frame.Offered, frame.Failed:
+	case frame.Offered:
+		r.answer(f)
+	case frame.Failed:
+		// The last word of a session that is not. Whoever asked may have given up.
+		r.mu.Lock()
+		r.reserved = false
+		released := r.released
+		r.mu.Unlock()
+		if released {
+			r.leave()
+			return
+		}
 		r.answer(f)
 	case frame.Pushed:
 		var p pushed
