@@ -37,12 +37,11 @@ func newForest(t testing.TB) *forest {
 	return &forest{t: t, w: tasktest.NewWorld(), news: make(chan struct{})}
 }
 
-// node adds a node.
-func (f *forest) node(name string, slots int, change ...func(*Options)) *testNode {
-	n := &testNode{name: name, runner: f.w.Runner(name)}
-	o := Options{
+// options are those of a node.
+func (f *forest) options(n *testNode, slots int) Options {
+	return Options{
 		Cluster: cluster.Options{
-			Info:   cluster.Info{Name: name, OS: "linux", Arch: "amd64", Slots: slots, Memory: 1 << 30},
+			Info:   cluster.Info{Name: n.name, OS: "linux", Arch: "amd64", Slots: slots, Memory: 1 << 30},
 			Period: 5 * time.Second,
 			Event: func(line string) {
 				if strings.HasPrefix(line, "node join ") {
@@ -55,8 +54,14 @@ func (f *forest) node(name string, slots int, change ...func(*Options)) *testNod
 			},
 		},
 		Runner: n.runner,
-		Dir:    "/" + name,
+		Dir:    "/" + n.name,
 	}
+}
+
+// node adds a node.
+func (f *forest) node(name string, slots int, change ...func(*Options)) *testNode {
+	n := &testNode{name: name, runner: f.w.Runner(name)}
+	o := f.options(n, slots)
 	for _, c := range change {
 		c(&o)
 	}
@@ -121,17 +126,22 @@ func (f *forest) close() {
 		f.t.Errorf("left over: %v", run)
 	}
 	for _, n := range f.nodes {
-		n.mu.Lock()
-		if n.busy != 0 || len(n.remotes) != 0 || n.hosted != 0 || len(n.own) != 0 {
-			f.t.Errorf("%s: left over: %d slots, %d parts, %d guests, %d gangs", n.name, n.busy, len(n.remotes), n.hosted, len(n.own))
-		}
-		if k := n.numbers.take(); k > len(f.nodes) {
-			f.t.Errorf("%s: the lowest free number is %d", n.name, k)
-		}
-		n.mu.Unlock()
-		if c := n.runner.Crews(); c > 0 {
-			f.t.Errorf("%s: %d crews are left over", n.name, c)
-		}
+		f.empty(n)
+	}
+}
+
+// empty finds what is left of sessions at a node that has ended.
+func (f *forest) empty(n *testNode) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.busy != 0 || len(n.remotes) != 0 || n.hosted != 0 || len(n.own) != 0 {
+		f.t.Errorf("%s: left over: %d slots, %d parts, %d guests, %d gangs", n.name, n.busy, len(n.remotes), n.hosted, len(n.own))
+	}
+	if k := n.numbers.take(); k > 30 {
+		f.t.Errorf("%s: the lowest free number is %d", n.name, k)
+	}
+	if c := n.runner.Crews(); c > 0 {
+		f.t.Errorf("%s: %d crews are left over", n.name, c)
 	}
 }
 
@@ -202,6 +212,7 @@ type testLink struct {
 	a, b frame.Link
 
 	mu      sync.Mutex
+	stops   int
 	stopped chan struct{} // closed when it goes on; nil: it does
 	closed  chan struct{}
 	once    sync.Once
@@ -218,22 +229,26 @@ func newTestLink() *testLink {
 func (l *testLink) up() frame.Link  { return &testEnd{l.a, l, true} }
 func (l *testLink) low() frame.Link { return &testEnd{l.b, l, false} }
 
-// stop has all frames wait, as those of a process that is stopped.
+// stop has all frames wait, as those of a process that is stopped, until goOn
+// has been called as often.
 func (l *testLink) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped == nil {
+	if l.stops++; l.stops == 1 {
 		l.stopped = make(chan struct{})
 	}
 }
 
-func (l *testLink) goOn() {
+// goOn reports whether frames go again.
+func (l *testLink) goOn() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped != nil {
-		close(l.stopped)
-		l.stopped = nil
+	if l.stops--; l.stops > 0 {
+		return false
 	}
+	close(l.stopped)
+	l.stopped = nil
+	return l.alive()
 }
 
 // cut ends the link for both.
@@ -257,6 +272,16 @@ func (l *testLink) wait(ctx context.Context) error {
 		return frame.ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// alive reports whether the link has not been cut.
+func (l *testLink) alive() bool {
+	select {
+	case <-l.closed:
+		return false
+	default:
+		return true
 	}
 }
 
