@@ -45,7 +45,7 @@ func (n *Node) Above(ctx context.Context, l frame.Link) error {
 
 // join says who this node is, and hears that it is taken.
 func (n *Node) join(ctx context.Context, l frame.Link) (*Parent, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := n.shaking(ctx)
 	defer cancel()
 	load := n.o.Load()
 	n.mu.Lock()
@@ -55,7 +55,7 @@ func (n *Node) join(ctx context.Context, l frame.Link) (*Parent, error) {
 	}
 	n.hellos++
 	h := hello{
-		Version: version, Side: "below", Info: n.o.Info, Load: load, Below: n.belowLocked(),
+		Version: version, Side: "below", Info: n.o.Info, Load: load, Below: n.belowLocked(), Levels: n.levelsLocked(),
 		Seq: n.hellos, Runs: n.runsLocked(),
 	}
 	n.joining[h.Seq] = true

@@ -9,11 +9,13 @@ import (
 	"hubfs/taskfs/frame"
 )
 
-// maxRows is how many rows an answer may have in all, and maxAsked how many
-// questions a node answers at a time for each node above.
+// maxRows is how many rows an answer may have in all, maxAsked how many questions
+// a node answers at a time for each node above, and maxAsking how many may be
+// without any answer.
 const (
-	maxRows  = 100_000
-	maxAsked = 16
+	maxRows   = 100_000
+	maxAsked  = 16
+	maxAsking = 1000
 )
 
 // An asking is a question on its way.
@@ -92,19 +94,20 @@ func (p *Parent) takeAsk(body []byte) error {
 	}
 	n := p.n
 	n.mu.Lock()
-	busy := p.asked >= maxAsked
-	if !busy {
-		p.asked++
-	}
+	p.asked++
+	asked := p.asked
 	n.mu.Unlock()
+	if asked > maxAsking {
+		return fmt.Errorf("%d questions at a time: %d may be", asked, maxAsking)
+	}
 	n.running.Go(func() { // until it is answered, the link ends, or the time that it may take is over
 		ctx, cancel := context.WithTimeout(p.ctx, min(q.Within, maxPeriod))
 		defer cancel()
-		if busy {
+		if asked > maxAsked {
 			p.answer(answer{ID: q.ID, Err: fmt.Sprintf("%s answers %d questions already", n.o.Info.Name, maxAsked)})
-			return
+		} else {
+			p.settle(ctx, q)
 		}
-		p.settle(ctx, q)
 		n.mu.Lock()
 		p.asked--
 		n.mu.Unlock()

@@ -18,7 +18,9 @@ func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 	defer n.running.done()
 	defer l.Close()
 	defer context.AfterFunc(n.life, func() { l.Close() })()
-	h, err := meet(ctx, l)
+	shaking, cancel := n.shaking(ctx)
+	defer cancel()
+	h, err := meet(shaking, l)
 	if err != nil {
 		return fmt.Errorf("node at %s: %w", oneLine(l.Addr()), err)
 	}
@@ -28,7 +30,7 @@ func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 	c, err := n.admit(l, h)
 	if err != nil {
 		no := leave{Reason: n.o.Info.Name + ": " + err.Error(), Refused: true, Gone: errors.Is(err, ErrRemoved)}
-		n.part(ctx, l, no)
+		n.part(shaking, l, no)
 		return fmt.Errorf("node at %s: %w: %w", oneLine(l.Addr()), ErrRefused, err)
 	}
 	defer context.AfterFunc(ctx, func() { c.lose(context.Cause(ctx)) })()
@@ -52,17 +54,17 @@ func (n *Node) Refuse(ctx context.Context, l frame.Link, reason string) error {
 	defer n.running.done()
 	defer l.Close()
 	defer context.AfterFunc(n.life, func() { l.Close() })()
-	if _, err := meet(ctx, l); err != nil {
+	shaking, cancel := n.shaking(ctx)
+	defer cancel()
+	if _, err := meet(shaking, l); err != nil {
 		return fmt.Errorf("node at %s: %w", oneLine(l.Addr()), err)
 	}
-	n.part(ctx, l, leave{Reason: n.o.Info.Name + ": " + reason, Refused: true})
+	n.part(shaking, l, leave{Reason: n.o.Info.Name + ": " + reason, Refused: true})
 	return fmt.Errorf("node at %s: %w: %s", oneLine(l.Addr()), ErrRefused, reason)
 }
 
 // meet receives the first word of a lower node.
 func meet(ctx context.Context, l frame.Link) (h hello, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	f, err := l.Recv(ctx)
 	if err != nil {
 		return hello{}, fmt.Errorf("no hello: %w", err)
@@ -100,7 +102,7 @@ func (n *Node) admit(l frame.Link, h hello) (c *Child, err error) {
 	n.epoch = max(n.epoch+1, uint64(time.Now().UnixMilli()))
 	c = &Child{
 		n: n, m: m, info: h.Info, epoch: n.epoch, hello: h.Seq, link: l,
-		state: Up, heard: time.Now(), told: n.lineage, load: h.Load, below: h.Below,
+		state: Up, heard: time.Now(), told: n.lineage, load: h.Load, below: h.Below, levels: h.Levels,
 		sessions: make(map[uint64]bool), asked: make(map[uint64]*asking),
 	}
 	c.ctx, c.end = context.WithCancelCause(n.life)
@@ -268,11 +270,14 @@ func (c *Child) takeBeat(p []byte) error {
 	if err := b.Load.check(); err != nil {
 		return err
 	}
+	if err := checkBelow(b.Below, b.Levels); err != nil {
+		return err
+	}
 	n := c.n
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	news := !slices.Equal(b.Load.Census, c.load.Census) || b.Load.Slots != c.load.Slots
-	c.seq, c.load, c.below = b.Seq, b.Load, b.Below
+	news := !slices.Equal(b.Load.Census, c.load.Census) || b.Load.Slots != c.load.Slots || b.Levels != c.levels
+	c.seq, c.load, c.below, c.levels = b.Seq, b.Load, b.Below, b.Levels
 	for _, old := range c.m.past {
 		if old.info.Instance == c.info.Instance && slices.Contains(b.Ended, old.epoch) {
 			old.settleLocked("itself")

@@ -31,7 +31,8 @@ type Child struct {
 	seq      uint64 // of its latest beat
 	told     uint64 // n.lineage as it was told last
 	load     Load
-	below    int
+	below    int                // nodes right below it
+	levels   int                // of nodes below it
 	word     string             // how it is known that nothing of it runs; "": it is not
 	left     bool               // it went in order
 	unfence  context.CancelFunc // ends the fencing that goes on; nil: none does
@@ -194,7 +195,7 @@ func (c *Child) target() fence.Target {
 		Addr:  c.Addr(),
 		Epoch: c.epoch,
 		Heard: c.heard, // it does not change any more
-		Self:  quiet(c.n.o.Period, c.n.o.Missed),
+		Self:  quiet(c.n.o.Period, c.n.o.Missed, c.levels),
 		Ask:   c.askOtherwise,
 	}
 }

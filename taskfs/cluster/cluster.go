@@ -21,9 +21,11 @@
 // What is lost is fenced: somebody makes sure that nothing of it runs, as the
 // policy (package fence) says, unless the node has said so itself, when it left or
 // came back. Only when a node is fenced may what it had be run elsewhere. If
-// the child keeps its promise, nothing runs (Missed + 1/4) periods after it was
-// heard last: the 1/4 is for a lease that was renewed with an answer half a
-// period old.
+// a child without nodes below keeps its promise, nothing runs (Missed + 1/4) periods
+// after it was heard last: the 1/4 is for a lease that was renewed with an answer half
+// a period old. For each level of nodes below the child Self is added: one of them
+// may have been told by the child that all is well just before the child gave up,
+// and then have been stopped.
 //
 // # Ordering
 //
@@ -195,8 +197,8 @@ func self(period time.Duration, missed int) time.Duration {
 	return time.Duration(missed)*period - period/4
 }
 
-// quiet is how long after it was heard last nothing runs at a child that keeps
-// its promise.
-func quiet(period time.Duration, missed int) time.Duration {
-	return time.Duration(missed)*period + period/4
+// quiet is how long after it was heard last nothing runs any more at a child that
+// keeps its promise, nor on the levels of nodes below it, who keep theirs.
+func quiet(period time.Duration, missed, levels int) time.Duration {
+	return time.Duration(missed)*period + period/4 + time.Duration(levels)*self(period, missed)
 }

@@ -275,3 +275,41 @@ func TestTheUpperNodeEnds(t *testing.T) {
 		is(t, "above", top.h.take(), "joined leaf", "lost leaf", "fenced leaf")
 	})
 }
+
+// TestCloseWaitsForNoStranger who has said nothing yet.
+func TestCloseWaitsForNoStranger(t *testing.T) {
+	world(t, func(t *testing.T) {
+		n := start(t, "n")
+		errs := make(chan error, 2)
+		a, _ := frame.Pipe(0)
+		b, _ := frame.Pipe(0)
+		go func() { errs <- n.Below(context.Background(), a, "") }() // until n closes
+		go func() { errs <- n.Above(context.Background(), b) }()     // until n closes
+		synctest.Wait()
+		begun := time.Now()
+		if err := n.Close(t.Context()); err != nil || !time.Now().Equal(begun) {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+		for range 2 {
+			if err := <-errs; err == nil {
+				t.Error("no error")
+			}
+		}
+	})
+}
+
+// TestCloseGivesUpOnAHandlerThatHangs, and says so.
+func TestCloseGivesUpOnAHandlerThatHangs(t *testing.T) {
+	world(t, func(t *testing.T) {
+		top, leaf := start(t, "top"), start(t, "leaf")
+		hang := make(chan bool)
+		leaf.h.ending = func(*Parent) { <-hang }
+		join(top, leaf)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := leaf.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		close(hang)
+	})
+}

@@ -74,6 +74,7 @@ func (c *Child) fencedLocked() {
 		n.sayLocked("node fenced %s %d %s", m.name, c.epoch, oneLine(c.word))
 	}
 	c.calls.tell(func() { n.o.Handler.Fenced(c) })
+	defer n.upLocked()
 	m.past = slices.DeleteFunc(m.past, func(p *Child) bool { return p == c })
 	if c.left || m.removing {
 		m.leaveLocked(n, c)

@@ -459,3 +459,37 @@ func TestALinkThatOnlyTheUpperNodeKnowsToBeDead(t *testing.T) {
 		<-j.above
 	})
 }
+
+// TestWhatIsBelowALostNodeHasItsTime, too: also what that node has lost and not
+// fenced itself.
+func TestWhatIsBelowALostNodeHasItsTime(t *testing.T) {
+	world(t, func(t *testing.T) {
+		hand, other := newByHand(), newByHand()
+		top, mid, leaf := startWith(t, hand, "top"), startWith(t, other, "mid"), start(t, "leaf")
+		j := join(mid, leaf)
+		join(top, mid)
+		self := func() time.Duration {
+			top.Fence("mid")
+			target := <-hand.begun
+			hand.done <- nil
+			synctest.Wait()
+			return target.Self
+		}
+		if d := self(); d != 20*time.Second {
+			t.Errorf("with a node below it has %v", d)
+		}
+		join(top, mid)
+		j.up.Close()
+		<-other.begun
+		synctest.Wait()
+		if d := self(); d != 20*time.Second {
+			t.Errorf("with one below that is not fenced it has %v", d)
+		}
+		join(top, mid)
+		other.done <- nil
+		synctest.Wait()
+		if d := self(); d != 11250*time.Millisecond {
+			t.Errorf("with nothing below it has %v", d)
+		}
+	})
+}

@@ -79,7 +79,7 @@ func TestALowerNodeIsNotBelieved(t *testing.T) {
 		{"load", func(h *hello) { h.Load.Free = -1 }, "load of 0 slots, -1 free"},
 		{"census", func(h *hello) { h.Load.Census = many }, "census of 1001 kinds of nodes: 1000 may be"},
 		{"count", func(h *hello) { h.Load.Census = []Count{{"linux", "amd64", -7}} }, "census of -7 nodes"},
-		{"below", func(h *hello) { h.Below = -1 }, "-1 nodes below"},
+		{"below", func(h *hello) { h.Below = -1 }, "-1 nodes below, on 0 levels"},
 		{"past", func(h *hello) { h.Runs = make([]past, maxAbove+1) }, "1001 earlier links"},
 	} {
 		world(t, func(t *testing.T) {

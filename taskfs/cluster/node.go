@@ -27,6 +27,8 @@ type Node struct {
 	policy policy
 	life   context.Context // done when Close gives up waiting, or has ended
 	end    context.CancelFunc
+	taking context.Context // done when Close begins: nobody comes any more
+	refuse context.CancelFunc
 
 	running tally // all goroutines and calls of this node
 	events  pump  // what Options.Event is told
@@ -69,6 +71,7 @@ func newNode(o Options, p policy) *Node {
 		joining: make(map[uint64]bool),
 	}
 	n.life, n.end = context.WithCancel(context.Background())
+	n.taking, n.refuse = context.WithCancel(n.life)
 	n.events.running = &n.running
 	return n
 }
@@ -109,6 +112,7 @@ func (n *Node) Close(ctx context.Context) error {
 	n.closing = true
 	parents := slices.Clone(n.parents)
 	n.mu.Unlock()
+	n.refuse()
 	defer n.end()
 	defer context.AfterFunc(ctx, n.end)()
 	for _, p := range parents {
@@ -193,6 +197,24 @@ func (n *Node) belowLocked() (count int) {
 		}
 	}
 	return count
+}
+
+// levelsLocked returns how many levels of nodes are below on which something may
+// run.
+func (n *Node) levelsLocked() (levels int) {
+	for _, m := range n.members {
+		for _, c := range m.allLocked() {
+			levels = max(levels, min(c.levels+1, maxLevels))
+		}
+	}
+	return levels
+}
+
+// shaking bounds what has to happen before two nodes know one another.
+func (n *Node) shaking(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	stop := context.AfterFunc(n.taking, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // part says a last word over a link, and waits until the other end closes it.

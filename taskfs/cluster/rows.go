@@ -17,7 +17,7 @@ type Row struct {
 	Name        string   // path: the names of the nodes between, and its own
 	Addr        string   // "" for this very node
 	OS, Arch    string   // as GOOS and GOARCH
-	Slots, Free int      // of the node and all below it
+	Slots, Free int      // of the node and all below it; Free is 0 if it does not live
 	Memory      int64    // bytes
 	Labels      []string `json:",omitempty"`
 	Load        float64
@@ -108,8 +108,12 @@ func (c *Child) rows(ctx context.Context) []Row {
 // rowLocked describes the node as its last beat has it.
 func (c *Child) rowLocked() Row {
 	i := c.info
+	free := c.load.Free
+	if !c.state.live() {
+		free = 0
+	}
 	return Row{
-		Name: c.m.name, Addr: c.Addr(), OS: i.OS, Arch: i.Arch, Slots: c.load.Slots, Free: c.load.Free,
+		Name: c.m.name, Addr: c.Addr(), OS: i.OS, Arch: i.Arch, Slots: c.load.Slots, Free: free,
 		Memory: i.Memory, Labels: i.Labels, Load: c.load.Load, State: c.stateLocked(),
 		Age: time.Since(c.heard), Epoch: c.epoch, Executor: i.Executor, Leaf: c.below == 0,
 		Dropped: c.m.dropped,

@@ -22,6 +22,7 @@ const (
 	maxCensus = 1000
 	maxAbove  = 1000
 	maxCount  = 1 << 30
+	maxLevels = 1000
 	maxReason = 1000
 )
 
@@ -39,6 +40,7 @@ type hello struct {
 	Info    Info
 	Load    Load
 	Below   int    // nodes right below it
+	Levels  int    // of nodes below it, those that are lost and not fenced too
 	Seq     uint64 // how many times this run of the program has said hello, to whomever
 	Runs    []past `json:",omitempty"` // what is not known to have ended of earlier links
 }
@@ -66,10 +68,11 @@ type ancestor struct{ Name, Instance string }
 
 // An upBeat is a beat of the lower node.
 type upBeat struct {
-	Seq   uint64
-	Load  Load
-	Below int
-	Ended []uint64 `json:",omitempty"` // epochs of earlier links of which nothing runs any more
+	Seq    uint64
+	Load   Load
+	Below  int
+	Levels int
+	Ended  []uint64 `json:",omitempty"` // epochs of earlier links of which nothing runs any more
 }
 
 // A downBeat is a beat of the upper node: the answer to one of the lower.
@@ -205,13 +208,21 @@ func (h hello) check() error {
 		return errors.New("both nodes want to be the upper one")
 	case len(h.Runs) > maxAbove:
 		return fmt.Errorf("%d earlier links: %d may be", len(h.Runs), maxAbove)
-	case h.Below < 0:
-		return fmt.Errorf("%d nodes below", h.Below)
+	}
+	if err := checkBelow(h.Below, h.Levels); err != nil {
+		return err
 	}
 	if err := h.Info.check(); err != nil {
 		return err
 	}
 	return h.Load.check()
+}
+
+func checkBelow(nodes, levels int) error {
+	if nodes < 0 || levels < 0 || levels > maxLevels {
+		return fmt.Errorf("%d nodes below, on %d levels: want at most %d levels", nodes, levels, maxLevels)
+	}
+	return nil
 }
 
 func (w welcome) check() error {
