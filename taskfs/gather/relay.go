@@ -97,6 +97,21 @@ func (r *Relay) Queued() int {
 	return r.queue.bytes + r.queue.items*itemCost
 }
 
+// Waits reports whether output of any of these tasks waits for Next.
+func (r *Relay) Waits(set ranks.Set) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for rank := range set.All() {
+		if rank >= len(r.queue.at) {
+			break
+		}
+		if r.queue.at[rank].waiting() != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Next returns the next body of an Output frame, of at most limit bytes (a KiB
 // at least), and how many bytes of output it stands for: as many as the calls of
 // Decode will have. None says that nothing waits.

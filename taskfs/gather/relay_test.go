@@ -190,6 +190,23 @@ func TestSmallBodies(t *testing.T) {
 	}
 }
 
+func TestWaits(t *testing.T) {
+	l := newLine(3)
+	expect := func(set ranks.Set, want bool) {
+		t.Helper()
+		if l.Waits(set) != want {
+			t.Errorf("output of %s waits: %v, want %v", set, !want, want)
+		}
+	}
+	l.Output(one(1), Stdout, bytes.Repeat([]byte("long"), minBody))
+	expect(ranks.Of(0, 2), false)
+	expect(ranks.Span(0, 3), true)
+	l.Next(minBody)
+	expect(one(1), true)
+	l.carry(t, 1<<20, func(ranks.Set, Stream, []byte) {})
+	expect(ranks.Span(0, 3), false)
+}
+
 func TestASetIsSentOnce(t *testing.T) {
 	l := newLine(10000)
 	var odd []int
