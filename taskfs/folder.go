@@ -189,10 +189,10 @@ func errText(err error) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return tree.ErrNotExist
+	case errors.Is(err, syscall.ENOTEMPTY): // is an ErrExist, too
+		return tree.ErrNotEmpty
 	case errors.Is(err, fs.ErrExist):
 		return tree.ErrExist
-	case errors.Is(err, syscall.ENOTEMPTY):
-		return tree.ErrNotEmpty
 	case errors.As(err, &p):
 		return p.Err
 	case errors.As(err, &l):

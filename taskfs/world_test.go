@@ -56,8 +56,8 @@ type server struct {
 func inWorld(t *testing.T, do func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, World: tasktest.NewWorld()}
+		defer w.end() // also of a test that failed
 		do(t, w)
-		w.end()
 	})
 }
 

@@ -26,6 +26,12 @@ func (p *Part) Exec(argv []string) error {
 
 func (p *Part) exec(argv []string) error {
 	s := p.s
+	s.mu.Lock()
+	none := len(p.argvLocked(argv)) == 0
+	s.mu.Unlock()
+	if none {
+		return lex.Malformed("no command, and args has none")
+	}
 	if err := s.forExec(); err != nil {
 		return err
 	}
@@ -41,11 +47,8 @@ func (p *Part) exec(argv []string) error {
 			return fmt.Errorf("%w: exec is once, and after again", gang.ErrInUse)
 		}
 	}
-	run, err := p.runLocked(argv)
+	run := p.runLocked(p.argvLocked(argv))
 	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	if err := s.push(g); err != nil {
 		return s.orReleased(err)
 	}
@@ -114,18 +117,19 @@ func (s *Session) ranLocked(set ranks.Set) bool {
 // niceSteps is how much each step of nice is of nice(1)'s, as in devcmd.
 const niceSteps = 5
 
-// runLocked is what the part is to run.
-func (p *Part) runLocked(argv []string) (*run, error) {
-	s, w := p.s, p.s.whole.settings
-	own := p.settings
-	for _, args := range [][]string{own.argv, w.argv} {
+// argvLocked is argv, or what the part's file args says, or the session's.
+func (p *Part) argvLocked(argv []string) []string {
+	for _, args := range [][]string{p.settings.argv, p.s.whole.settings.argv} {
 		if len(argv) == 0 {
 			argv = args
 		}
 	}
-	if len(argv) == 0 {
-		return nil, lex.Malformed("no command, and args has none")
-	}
+	return argv
+}
+
+// runLocked is what the part is to run.
+func (p *Part) runLocked(argv []string) *run {
+	s, w, own := p.s, p.s.whole.settings, p.settings
 	spec := gang.Spec{Argv: slices.Clone(argv), Dir: s.cfg.Begin.Dir, Umask: s.cfg.Begin.Umask, Session: s.cfg.Name}
 	spec.Env = slices.Concat(s.cfg.Begin.Env, w.env)
 	nice := 0
@@ -147,7 +151,7 @@ func (p *Part) runLocked(argv []string) (*run, error) {
 	}
 	spec.Records = p.mode == scatter.Pull
 	spec.NoInput = s.noInputLocked(p)
-	return &run{spec: spec, cmd: cmd}, nil
+	return &run{spec: spec, cmd: cmd}
 }
 
 // noInputLocked reports whether the tasks of p can get no byte of input.
@@ -221,11 +225,18 @@ func (p *Part) again() error {
 	}
 	s.mu.Lock()
 	set, store := p.ranksLocked(), s.store
+	started := false
 	for r := range set.All() {
-		if t := &s.tasks[r]; t.run != nil && !t.ended {
+		t := &s.tasks[r]
+		started = started || t.run != nil
+		if t.run != nil && !t.ended {
 			s.mu.Unlock()
 			return fmt.Errorf("%w: task %d runs still", gang.ErrInUse, r)
 		}
+	}
+	if !started {
+		s.mu.Unlock()
+		return gang.ErrNotStarted
 	}
 	all := s.counts.ended == s.size // the streams have ended
 	inputs := s.inputsLocked(set)
