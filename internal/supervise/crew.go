@@ -44,7 +44,7 @@ type crew struct {
 	next   int64              // number of the next task; guarded by mu
 	byID   map[int64]*running // guarded by mu
 	byRank map[int]*running   // guarded by mu
-	closed bool               // no task may start any more; guarded by mu
+	closed bool               // no task may start: it is not ready yet, or was closed, or is over; guarded by mu
 	lease  *lease             // nil when all is over; guarded by mu
 	made   bool               // the folder is there; guarded by mu
 	gone   chan struct{}      // closed when the supervisor is gone, and all that it has run
@@ -53,7 +53,7 @@ type crew struct {
 
 func newCrew(ctx context.Context, r *Runner, o task.CrewOptions) (*crew, error) {
 	c := &crew{
-		r: r, o: o, ready: make(chan struct{}), gone: make(chan struct{}),
+		r: r, o: o, closed: true, ready: make(chan struct{}), gone: make(chan struct{}),
 		byID: make(map[int64]*running), byRank: make(map[int]*running),
 	}
 	token := rand.Text()
@@ -78,14 +78,20 @@ func newCrew(ctx context.Context, r *Runner, o task.CrewOptions) (*crew, error) 
 	c.send(c.h.frame(), nil)
 	select {
 	case <-c.ready:
-		return c, nil
 	case <-c.gone:
-		return nil, errors.New("it ended at once")
+		return nil, errors.New("it ended at once: the program has to call Main")
 	case <-ctx.Done():
 		c.cmd.Process.Kill()
 		<-c.gone
 		return nil, ctx.Err()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lease == nil {
+		return nil, errors.New("it ended at once")
+	}
+	c.closed = false
+	return c, nil
 }
 
 // spawn starts the supervisor.

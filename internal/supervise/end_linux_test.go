@@ -162,51 +162,68 @@ func TestLeaseEndsTheFamily(t *testing.T) {
 	})
 }
 
+// startOwner starts a program that a supervisor works for. It returns the handles of the
+// supervisor and of a family, and the crew's folder.
+func startOwner(t *testing.T, lease time.Duration) (owner *os.Process, supervisor member, all []member, dir string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), ownerEnv+"="+lease.String(), "TMPDIR="+t.TempDir())
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	next := func() string {
+		if !lines.Scan() {
+			t.Fatal("the owner has said too little")
+		}
+		return lines.Text()
+	}
+	supervisor = newMember(t, next())
+	dir = next()
+	for range 5 {
+		all = append(all, newMember(t, next()))
+	}
+	return cmd.Process, supervisor, all, dir
+}
+
 func TestEndOfTheOwnerEndsTheFamily(t *testing.T) {
 	for _, tc := range []struct {
-		name  string
-		sig   unix.Signal
-		lease time.Duration
+		name       string
+		supervisor unix.Signal // sent first; 0: none
+		owner      unix.Signal
+		lease      time.Duration
 	}{
-		{"killed", unix.SIGKILL, time.Hour},
-		{"killed with its supervisor stopped", unix.SIGKILL, time.Hour},
-		{"stopped", unix.SIGSTOP, 2 * time.Second},
+		{"killed", 0, unix.SIGKILL, time.Hour},
+		{"killed with its supervisor stopped", unix.SIGSTOP, unix.SIGKILL, time.Hour},
+		{"stopped", 0, unix.SIGSTOP, 2 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), ownerEnv+"="+tc.lease.String(), "TMPDIR="+t.TempDir())
-			cmd.Stderr = os.Stderr
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer cmd.Wait()
-			defer cmd.Process.Kill()
-			lines := bufio.NewScanner(out)
-			next := func() string {
-				if !lines.Scan() {
-					t.Fatal("the owner has said too little")
-				}
-				return lines.Text()
-			}
-			all := []member{newMember(t, next())}
-			dir := next()
-			for range 5 {
-				all = append(all, newMember(t, next()))
-			}
-			if strings.HasSuffix(tc.name, "supervisor stopped") {
-				unix.Kill(all[0].pid, unix.SIGSTOP)
-			}
-			cmd.Process.Signal(tc.sig)
-			allEnded(t, all, 10*time.Second)
+			owner, supervisor, all, dir := startOwner(t, tc.lease)
+			unix.PidfdSendSignal(supervisor.fd, tc.supervisor, nil, 0)
+			owner.Signal(tc.owner)
+			allEnded(t, append(all, supervisor), 10*time.Second)
 			if _, err := os.Stat(dir); !os.IsNotExist(err) {
 				t.Errorf("the crew's folder: %v", err)
 			}
 		})
 	}
+}
+
+// If nobody is there who could do anything, the kernel ends the task itself.
+func TestKernelEndsTheTasksOfAKilledSupervisor(t *testing.T) {
+	owner, supervisor, all, _ := startOwner(t, time.Hour)
+	owner.Signal(unix.SIGSTOP)
+	unix.PidfdSendSignal(supervisor.fd, unix.SIGKILL, nil, 0)
+	allEnded(t, all[:1], 10*time.Second)
 }
 
 // Somebody who forks and goes, again and again, each time in a session of its

@@ -25,6 +25,9 @@
 // its environment or is in the supervisor's session. On other systems it is the
 // tasks and their process groups that are ended.
 //
+// If both are killed at the same time, what is left of this are the tasks' own
+// deaths: what they have started may stay.
+//
 // Nothing ends a process that the user of this program may not signal, as one
 // that runs as root by sudo(8): the supervisor waits for it, and Close says so.
 //

@@ -20,6 +20,8 @@ func TestMain(m *testing.M) {
 	if Main(os.Args) {
 		return
 	}
+	// Under the race detector each supervisor would sleep a second at its end.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	if lease := os.Getenv(ownerEnv); lease != "" {
 		fmt.Fprintln(os.Stderr, owner(lease))
 		return
@@ -134,10 +136,13 @@ func both(t *testing.T, test func(t *testing.T, o Options)) {
 	})
 }
 
+// testPath is the PATH of tasks.
+const testPath = "PATH=/usr/local/bin:/usr/bin:/bin"
+
 func sh(rank int, script string, args ...string) task.Task {
 	return task.Task{
 		Rank: rank, Argv: append([]string{"sh", "-c", script, "sh"}, args...),
-		Env: []string{"PATH=" + os.Getenv("PATH")}, Umask: -1,
+		Env: []string{testPath}, Umask: -1,
 	}
 }
 

@@ -173,7 +173,7 @@ func TestWhoHasReadEnoughHoldsUpNobody(t *testing.T) {
 func TestEndCutsAWaitingInput(t *testing.T) {
 	c := newTestCrew(t, newTestRunner(t, Options{}), task.CrewOptions{})
 	tk := sh(0, `echo there; sleep 1000`)
-	in, out := &counted{left: 1 << 40, done: make(chan struct{})}, newSink()
+	in, out := &counted{left: 1 << 60, done: make(chan struct{})}, newSink()
 	exited := make(chan task.Exit, 1)
 	tk.Stdin, tk.Stdout, tk.Exited = in, out, func(x task.Exit) { exited <- x }
 	if err := c.Start(tk); err != nil {

@@ -24,7 +24,7 @@ func TestFailureSaysWhatIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	env := []string{"PATH=" + os.Getenv("PATH")}
+	env := []string{testPath}
 	for _, tc := range []struct {
 		tk   task.Task
 		want string
@@ -65,7 +65,7 @@ func TestFailureSaysWhatIsWrong(t *testing.T) {
 	}
 	// A command that has come since, and one that has gone, are seen.
 	tool := filepath.Join(dir, "tool")
-	tk := task.Task{Argv: []string{"tool"}, Env: []string{"PATH=" + dir + ":" + os.Getenv("PATH")}, Umask: -1}
+	tk := task.Task{Argv: []string{"tool"}, Env: []string{testPath + ":" + dir}, Umask: -1}
 	for _, want := range []string{"fail command not found: tool", "exit 0", "fail command not found: tool"} {
 		if x := run(t, c, tk); x.Status != want {
 			t.Errorf("%+v, want %s", x, want)
@@ -290,7 +290,7 @@ func TestNothingIsLeftHere(t *testing.T) {
 		run(t, c, tk)
 		exited := make(chan struct{})
 		tk = sh(1, "sleep 1000")
-		tk.Stdin, tk.Stdout, tk.Stderr = &counted{left: 1 << 40}, newSink(), newSink()
+		tk.Stdin, tk.Stdout, tk.Stderr = &counted{left: 1 << 60}, newSink(), newSink()
 		tk.Exited = func(task.Exit) { close(exited) }
 		if err := c.Start(tk); err != nil {
 			t.Fatal(err)
