@@ -168,6 +168,9 @@ func (g *guest) reserve(b []byte) {
 		g.up.kick()
 		return
 	}
+	if gang.Size() == 1 {
+		g.relay.Alone()
+	}
 	at := split(body(gang.wire()))
 	g.mu.Lock()
 	g.gang, g.number = gang, num

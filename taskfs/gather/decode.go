@@ -25,7 +25,7 @@ func (d *Decoder) Decode(body []byte, each func(set ranks.Set, s Stream, p []byt
 	pieces, output := 0, 0
 	for len(body) > 0 {
 		head := body[0]
-		st := Stream(head &^ known)
+		st := Stream(head &^ (known | plain))
 		if st != Stdout && st != Stderr {
 			return fmt.Errorf("output frame: a piece of kind %d, expected 1 or 2", head)
 		}
@@ -43,7 +43,7 @@ func (d *Decoder) Decode(body []byte, each func(set ranks.Set, s Stream, p []byt
 		if size == 0 {
 			return errors.New("output frame: a piece of no bytes")
 		}
-		p, rest, err := d.piece(rest, int(size))
+		p, rest, err := d.piece(rest, int(size), head&plain == 0)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (d *Decoder) set(b []byte, remembered bool) (set ranks.Set, rest []byte, er
 }
 
 // piece takes the parts of size bytes from the front of b.
-func (d *Decoder) piece(b []byte, size int) (p, rest []byte, err error) {
+func (d *Decoder) piece(b []byte, size int, remember bool) (p, rest []byte, err error) {
 	d.whole = d.whole[:0]
 	for done := 0; done < size; {
 		v, after, err := uvarint(b, "length", uint64(size-done)<<1|1)
@@ -101,7 +101,9 @@ func (d *Decoder) piece(b []byte, size int) (p, rest []byte, err error) {
 			return nil, nil, errShort
 		default:
 			part, after = after[:n], after[n:]
-			d.window.add(part)
+			if remember {
+				d.window.add(part)
+			}
 		}
 		b = after
 		if done == 0 && n == size {

@@ -14,6 +14,7 @@ type encoder struct {
 	sets     ring
 	window   window
 	cur, old index // of the halves of window
+	alone    bool  // there is one task: nothing goes into the window
 
 	// Of the body that is being made.
 	body   []byte
@@ -40,8 +41,12 @@ func (e *encoder) add(set ranks.Set, st Stream, data []byte, last int64) (of ran
 		return of, 0, 0
 	}
 	head := []byte{byte(st)}
+	if e.alone {
+		head[0] |= plain
+	}
 	if i, ok := e.sets.find(set); ok {
-		head = append(head[:0], byte(st)|known, byte(i))
+		head[0] |= known
+		head = append(head, byte(i))
 	} else {
 		spans := appendSet(nil, set)
 		for len(spans) > room {
@@ -156,6 +161,9 @@ func (e *encoder) match(data []byte, last int64) (pos int64, n int) {
 // remember puts what goes as it is into the window, and notes where its lines
 // begin.
 func (e *encoder) remember(p []byte) {
+	if e.alone {
+		return
+	}
 	if e.window.add(p) {
 		e.old, e.cur = e.cur, index{}
 	}

@@ -60,6 +60,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzRelay(f *testing.F) {
 	f.Add([]byte("0hello\n1hello\n2hel!2lo\n0x0y1x1y3hello\nx"), uint8(0))
 	f.Add([]byte("0aaaaaaaaaaaaaaaa1aaaaaaaaaaaaaaaa!2aaaaaaaaaaaaaaaabbbbbbbbbbbbbb3aaaaaaaaaaaaaaaabbbbb!"), uint8(1))
+	f.Add([]byte("0aaaaaaaaaaaaaaaa1aaaaaaaaaaaaaaaa!2aaaaaaaaaaaaaaaa"), uint8(201))
 	f.Fuzz(func(t *testing.T, script []byte, small uint8) {
 		script = script[:min(len(script), 2000)] // the queue is looked at after each step
 		const tasks = 10
@@ -68,6 +69,9 @@ func FuzzRelay(f *testing.F) {
 			limit = minBody
 		}
 		l := newLine(tasks)
+		if small > 200 {
+			l.Alone() // as far as output goes, it may be said at any time
+		}
 		said, got := make([]bytes.Buffer, tasks), make([]bytes.Buffer, tasks)
 		task, stream := 0, Stdout
 		for len(script) > 0 {
@@ -113,6 +117,7 @@ func TestDecoderSaysWhatIsWrong(t *testing.T) {
 		body []byte
 		err  string
 	}{
+		{piece(9, 1, 0, 0, 2, 2, 'x', 3, 1), "1 bytes of which only 0 are remembered"},
 		{piece(0), "a piece of kind 0, expected 1 or 2"},
 		{piece(3), "a piece of kind 3"},
 		{piece(0x81), "a piece of kind 129"},

@@ -31,7 +31,11 @@ func newTree(tasks, fan int, top func(ranks.Set, Stream, []byte)) *tree {
 	for width := 1; width < tasks; width *= fan {
 		t := tier{width: width}
 		for i := 0; i < tasks; i += width {
-			t.lines = append(t.lines, newLine(width))
+			l := newLine(width)
+			if width == 1 {
+				l.Alone()
+			}
+			t.lines = append(t.lines, l)
 		}
 		tr.tiers = append(tr.tiers, t)
 	}

@@ -42,6 +42,14 @@ func NewRelay(wake func()) *Relay {
 	return &Relay{wake: wake, queue: newQueue(seed), enc: encoder{seed: seed}, idle: true}
 }
 
+// Alone says that all output is of one task: nobody will say the same, so neither
+// end remembers any of it.
+func (r *Relay) Alone() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.enc.alone = true
+}
+
 // Output takes what a set of tasks has put out, in the order of each task. p is
 // copied.
 func (r *Relay) Output(set ranks.Set, s Stream, p []byte) {

@@ -190,6 +190,23 @@ func TestSmallBodies(t *testing.T) {
 	}
 }
 
+func TestAloneNothingIsRemembered(t *testing.T) {
+	l := newLine(1)
+	l.Alone()
+	text := output(300)
+	var got bytes.Buffer
+	for i := 0; i < len(text); i += 999 {
+		l.Output(one(0), Stdout, text[i:min(i+999, len(text))])
+		l.carry(t, minBody, func(_ ranks.Set, _ Stream, p []byte) { got.Write(p) })
+	}
+	if !bytes.Equal(got.Bytes(), text) {
+		t.Error("other bytes")
+	}
+	if l.enc.window.end() != 0 || l.dec.window.end() != 0 {
+		t.Errorf("%d and %d bytes are remembered", l.enc.window.end(), l.dec.window.end())
+	}
+}
+
 func TestWaits(t *testing.T) {
 	l := newLine(3)
 	expect := func(set ranks.Set, want bool) {

@@ -10,7 +10,8 @@ import (
 
 // A body is pieces of output, each:
 //
-//	head  1 byte: the stream, and bit known if the set is a number
+//	head  1 byte: the stream, bit known if the set is a number, and bit plain if
+//	      nothing of the piece goes into the window
 //	set   uvarint N, then N times uvarint gap (from the end of the last span),
 //	      uvarint length-1; or 1 byte, the number of a remembered set
 //	size  uvarint, of the output
@@ -19,10 +20,11 @@ import (
 //	      uvarint length<<1|1, and uvarint distance: bytes of the window, counted
 //	      back from its end
 //
-// Bytes that come as they are go into the window. A set whose spans take minSet to
+// Bytes that come as they are go into the window, if it is not said otherwise. A set whose spans take minSet to
 // maxSet bytes is remembered: the one after the last, in a ring of setRing.
 const (
 	known = 1 << 2
+	plain = 1 << 3
 
 	minSet  = 8
 	maxSet  = 32 << 10
