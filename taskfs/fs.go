@@ -13,7 +13,7 @@
 //
 // To open clone makes a session of the lowest number that is free, and the open is
 // one of its ctl. When the last ctl is closed the session is released: its tasks
-// end, its parts go, its number is free. Its folder stays listed with its files until
+// end, its parts go, and when nothing runs its number is free. Its folder stays listed with its files until
 // the number is taken again, or until it is wiped; what it has put out can be read
 // until somebody has read it to the end, and by whoever has it open. To open the ctl
 // of a session that was released makes a new one of the same number.

@@ -98,12 +98,6 @@ func TestPull(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.node("root", 4)
 		ctl := s.clone("0")
-		ctl.write("res 2\npull")
-		if err := s.echo("0/0/ctl", "pull\nexec records 1s"); err != nil {
-			t.Fatal(err)
-		}
-		ctl.close()
-		ctl = s.clone("0")
 		ctl.write("res 3\npull\nexec records 1s")
 		in := s.open("0/stdin", tree.OpenWrite)
 		start := time.Now()

@@ -164,6 +164,15 @@ func TestNumbers(t *testing.T) {
 		for _, h := range []*file{c, d, e, f} {
 			h.close()
 		}
+		// While tasks of a session run, none is called as it is.
+		y := s.clone("0")
+		y.write("exec hold gate")
+		synctest.Wait()
+		y.close()
+		if err := s.echo("0/ctl", "res 1"); err != nil && !strings.Contains(err.Error(), "is being ended") {
+			t.Error(err)
+		}
+		synctest.Wait()
 		if got := s.clone("0"); got == nil {
 			t.Error("none")
 		}

@@ -74,7 +74,11 @@ func (fs *FS) reopen(c *tree.Caller, old *slot) (*slot, error) {
 		}
 		return now, now.session.Hold()
 	}
-	if err := fs.roomLocked(); err != nil {
+	err := fs.roomLocked()
+	if err == nil && !old.session.Quiet() {
+		err = fmt.Errorf("%w: what ran in session %d is being ended", gang.ErrInUse, old.number)
+	}
+	if err != nil {
 		fs.mu.Unlock()
 		return nil, err
 	}
@@ -95,13 +99,14 @@ func (fs *FS) roomLocked() error {
 	return nil
 }
 
-// releasedBelow takes the lowest slot below num whose session is released, nil if
-// there is none. Such numbers are free for sessions, but not for guests.
+// releasedBelow takes the lowest slot below num whose session is released and runs
+// nothing any more, nil if there is none. Such numbers are free for sessions, but not
+// for guests.
 func (fs *FS) releasedBelow(num int) (least *slot) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for _, sl := range fs.slots {
-		if sl.number < num && (least == nil || sl.number < least.number) && sl.session.Released() {
+		if sl.number < num && (least == nil || sl.number < least.number) && sl.session.Quiet() {
 			least = sl
 		}
 	}
@@ -309,10 +314,19 @@ func (sl *slot) wipe() {
 		fs.changedLocked()
 	}
 	fs.mu.Unlock()
-	if mine {
-		sl.drop()
-		fs.node.Free(sl.number)
+	if !mine {
+		return
 	}
+	sl.drop()
+	if sl.session.Quiet() {
+		fs.node.Free(sl.number)
+		return
+	}
+	// Ends when the session's tasks have: until then nothing else is called so.
+	go func() {
+		<-sl.session.Done()
+		fs.node.Free(sl.number)
+	}()
 }
 
 // pushed is what the tasks are to find in their folder: what is for all sessions, and

@@ -207,6 +207,19 @@ func (s *Session) Released() bool {
 	return s.released
 }
 
+// Quiet reports whether the session has been released and runs nothing any more, so
+// that another may be called as it was.
+func (s *Session) Quiet() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.released && s.busy == "" && s.counts.ran == s.counts.ended
+}
+
 // Compat reports whether only what there was in 2010 is to be shown, Strict whether
 // the errors of January 2010 hold and nothing is reserved, which is what they are
 // about.
