@@ -38,6 +38,7 @@ func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 		c.lose(err)
 	}
 	err = c.serve()
+	<-c.told
 	switch left, removed := c.wentInOrder(); {
 	case removed:
 		return fmt.Errorf("node %s: %w", c.m.name, ErrRemoved)
@@ -102,7 +103,7 @@ func (n *Node) admit(l frame.Link, h hello) (c *Child, err error) {
 	n.epoch = max(n.epoch+1, uint64(time.Now().UnixMilli()))
 	c = &Child{
 		n: n, m: m, info: h.Info, epoch: n.epoch, hello: h.Seq, link: l,
-		state: Up, heard: time.Now(), told: n.lineage, load: h.Load, below: h.Below, levels: h.Levels,
+		state: Up, heard: time.Now(), lineage: n.lineage, told: make(chan struct{}), load: h.Load, below: h.Below, levels: h.Levels,
 		sessions: make(map[uint64]bool), asked: make(map[uint64]*asking),
 	}
 	c.ctx, c.end = context.WithCancelCause(n.life)
@@ -184,7 +185,7 @@ func (c *Child) welcome() error {
 		Version: version, Side: "above", Name: c.m.name, Epoch: c.epoch, Period: n.o.Period, Missed: n.o.Missed,
 		Node: n.o.Info.Name, Instance: n.o.Info.Instance, Above: n.ancestorsLocked(),
 	}
-	c.told = n.lineage
+	c.lineage = n.lineage
 	n.mu.Unlock()
 	if err := c.link.Send(c.ctx, frame.Frame{Kind: frame.Hello, Body: encode(w)}); err != nil {
 		return err
@@ -197,7 +198,7 @@ func (c *Child) welcome() error {
 	c.joined = true
 	n.sayLocked("node join %s %d", c.m.name, c.epoch)
 	c.calls.tell(func() { n.o.Handler.Joined(c) })
-	if c.told != n.lineage {
+	if c.lineage != n.lineage {
 		c.beats.kick()
 	}
 	n.upLocked()
@@ -307,9 +308,9 @@ func (c *Child) beat() {
 	n := c.n
 	n.mu.Lock()
 	b := downBeat{Seq: c.seq}
-	if c.told != n.lineage {
+	if c.lineage != n.lineage {
 		above := n.ancestorsLocked()
-		b.Above, c.told = &above, n.lineage
+		b.Above, c.lineage = &above, n.lineage
 	}
 	n.mu.Unlock()
 	// If it fails the link has ended, and who receives knows why.

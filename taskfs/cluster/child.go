@@ -20,8 +20,9 @@ type Child struct {
 	link  frame.Link
 	ctx   context.Context // done when the link is given up
 	end   context.CancelCauseFunc
-	calls pump   // of the handler
-	beats errand // answers beats
+	told  chan struct{} // closed when the handler knows that it is lost
+	calls pump          // of the handler
+	beats errand        // answers beats
 	timer *time.Timer
 
 	// guarded by n.mu
@@ -29,7 +30,7 @@ type Child struct {
 	state    State
 	heard    time.Time
 	seq      uint64 // of its latest beat
-	told     uint64 // n.lineage as it was told last
+	lineage  uint64 // n.lineage as it was told last
 	load     Load
 	below    int                // nodes right below it
 	levels   int                // of nodes below it
@@ -159,6 +160,7 @@ func (c *Child) lose(why error) {
 	} else { // nobody has heard of it
 		c.state = Fenced
 		c.m.leaveLocked(n, c)
+		close(c.told)
 	}
 	n.mu.Unlock()
 	c.link.Close()
@@ -177,6 +179,7 @@ func (c *Child) gone(why error) {
 	}
 	n.mu.Unlock()
 	n.o.Handler.Lost(c)
+	close(c.told)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {

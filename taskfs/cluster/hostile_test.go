@@ -272,22 +272,19 @@ func TestManyThatDie(t *testing.T) {
 	})
 }
 
-// FuzzBelow and FuzzAbove: whatever bytes come, the node does not fail, and what
-// joined is lost.
+// FuzzBelow and FuzzAbove: whatever frame comes from a node that has joined, and
+// whatever bytes, the node does not fail, and what joined is lost.
 func FuzzBelow(f *testing.F) {
-	var p []byte
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Hello, Body: encode(hello{Version: version, Side: "below", Info: Info{Name: "leaf", OS: "l", Arch: "a", Instance: "I"}})})
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Beat, Body: encode(upBeat{Seq: 1})})
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Output, Session: 1, Body: []byte("x")})
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Leave, Body: encode(leave{})})
-	f.Add(p)
-	f.Fuzz(func(t *testing.T, p []byte) {
+	f.Add(uint8(frame.Beat), encode(upBeat{Seq: 1, Levels: 2, Ended: []uint64{1}}), []byte{})
+	f.Add(uint8(frame.Answer), encode(answer{ID: 1, Rows: []Row{{Name: "a/b", OS: "l", Arch: "a", State: Up}}}), []byte{})
+	f.Add(uint8(frame.Leave), encode(leave{Reason: "bye"}), []byte{})
+	f.Add(uint8(frame.Output), []byte("x"), []byte{2, 0, 0, 0, byte(frame.Released), 1})
+	f.Add(uint8(frame.Hello), encode(hello{}), []byte{255, 255, 255, 255})
+	said := encode(hello{Version: version, Side: "below", Info: Info{Name: "leaf", OS: "l", Arch: "a", Instance: "I"}})
+	f.Fuzz(func(t *testing.T, kind uint8, body, raw []byte) {
 		world(t, func(t *testing.T) {
 			n := start(t, "n")
-			l := frame.NewPassive("fuzz")
-			l.Put(p, nil)
-			l.Close()
-			if err := n.Below(t.Context(), l, ""); err == nil && len(n.Children()) > 0 {
+			if err := n.Below(t.Context(), fuzzed(said, kind, body, raw), ""); err == nil && len(n.Children()) > 0 {
 				t.Error("it is still there")
 			}
 			joined := 0
@@ -299,30 +296,57 @@ func FuzzBelow(f *testing.F) {
 					joined--
 				}
 			}
-			if joined != 0 {
-				t.Error("it was not lost")
+			if joined != 0 || len(n.Children()) == 0 && frame.Kind(kind) != frame.Leave {
+				t.Error("it has not joined, or was not lost")
 			}
 		})
 	})
 }
 
 func FuzzAbove(f *testing.F) {
-	var p []byte
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Hello, Body: encode(welcome{Version: version, Side: "above", Name: "n", Epoch: 1, Period: time.Second, Missed: 2, Node: "top", Instance: "I"})})
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Beat, Body: encode(downBeat{Seq: 1, Above: &[]ancestor{{"x", "y"}}})})
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Ask, Body: encode(question{ID: 1, Op: "rows", Within: time.Second})})
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Exec, Session: 1, Body: []byte("x")})
-	p, _ = frame.Append(p, frame.Frame{Kind: frame.Leave, Body: encode(leave{Gone: true})})
-	f.Add(p)
-	f.Fuzz(func(t *testing.T, p []byte) {
+	f.Add(uint8(frame.Beat), encode(downBeat{Seq: 1, Above: &[]ancestor{{"x", "y"}}}), []byte{})
+	f.Add(uint8(frame.Ask), encode(question{ID: 1, Op: "rows", Within: time.Second}), []byte{})
+	f.Add(uint8(frame.Ask), encode(question{ID: 1, Op: "end", Epoch: 1, Within: time.Second}), []byte{})
+	f.Add(uint8(frame.Leave), encode(leave{Gone: true}), []byte{})
+	f.Add(uint8(frame.Exec), []byte("x"), []byte{2, 0, 0, 0, byte(frame.Release), 1})
+	said := encode(welcome{Version: version, Side: "above", Name: "n", Epoch: 1, Period: time.Second, Missed: 2, Node: "top", Instance: "I"})
+	f.Fuzz(func(t *testing.T, kind uint8, body, raw []byte) {
 		world(t, func(t *testing.T) {
 			n := start(t, "n")
-			l := frame.NewPassive("fuzz")
-			l.Put(p, nil)
-			l.Close()
-			if err := n.Above(t.Context(), l); err == nil {
+			if err := n.Above(t.Context(), fuzzed(said, kind, body, raw)); err == nil {
 				t.Error("it ended without a reason")
+			}
+			if lines := n.h.take(); len(lines) == 0 || lines[len(lines)-1] != "parent lost top" {
+				t.Errorf("the handler was told %q", lines)
 			}
 		})
 	})
 }
+
+// fuzzed returns a link whose other end says a hello, a frame, if it is one, and
+// raw bytes, and is gone.
+func fuzzed(said []byte, kind uint8, body, raw []byte) frame.Link {
+	p, _ := frame.Append(nil, frame.Frame{Kind: frame.Hello, Body: said})
+	f := frame.Frame{Kind: frame.Kind(kind), Body: body}
+	if !f.Kind.OfLink() {
+		f.Session = 1
+	}
+	p, _ = frame.Append(p, f)
+	return &script{append(p, raw...)}
+}
+
+// A script is a link over which comes what is written, and anything goes.
+type script struct{ p []byte }
+
+func (s *script) Recv(context.Context) (frame.Frame, error) {
+	f, n, _, err := frame.Next(s.p)
+	if n == 0 && err == nil {
+		err = frame.ErrClosed
+	}
+	s.p = s.p[n:]
+	return f, err
+}
+
+func (s *script) Send(context.Context, frame.Frame) error { return nil }
+func (s *script) Close() error                            { return nil }
+func (s *script) Addr() string                            { return "script" }
