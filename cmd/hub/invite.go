@@ -122,6 +122,10 @@ that does not listen for them is made to with --listen, as --listen :7777.`,
 	return cmd
 }
 
+// remoteName is what is to be invited to who is to run commands on the nodes, see
+// them, or with the role write be one.
+const remoteName = "remote"
+
 // invite prints an invitation to name.
 func (a *app) invite(ctx context.Context, srv *server.Server, name string, o inviteOptions) error {
 	st, err := srv.Status(ctx)
@@ -136,10 +140,17 @@ func (a *app) invite(ctx context.Context, srv *server.Server, name string, o inv
 	if err != nil {
 		return err
 	}
-	if !there(st, name) { // it may come later, or be mistyped
+	joins := name == remoteName && !o.view && !o.owner
+	if name != remoteName && !there(st, name) { // it may come later, or be mistyped
 		fmt.Fprintf(a.stderr, "hub: there is no shell or hub %s yet\n", printable(name))
 	}
-	_, err = fmt.Fprintln(a.stdout, guestCommand(st, transport.Link{Addr: addr, Name: name, Token: token}))
+	link := transport.Link{Addr: addr, Name: name, Token: token}
+	command := guestCommand(st, link)
+	if joins {
+		link.Name = ""
+		command = fmt.Sprintf("hubfs --join '%s'", link)
+	}
+	_, err = fmt.Fprintln(a.stdout, command)
 	return err
 }
 
@@ -154,6 +165,10 @@ func there(st server.Status, name string) bool {
 // commands that take hubs.
 func guestCommand(st server.Status, l transport.Link) string {
 	name := l.Name
+	if name == remoteName {
+		l.Name = ""
+		return fmt.Sprintf("hub -s '%s' nodes", l)
+	}
 	if strings.ContainsAny(name, `*?[\`) {
 		l.Name = ""
 		return fmt.Sprintf("hub -s '%s' ls", l)

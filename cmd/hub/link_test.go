@@ -71,6 +71,7 @@ func TestGuestCommandFitsTheThing(t *testing.T) {
 		"notyet":   "hub attach 'hub://h:1/notyet#",
 		"build it": "watch 'build it'",
 		"ci/*":     "' ls",
+		"remote":   "' nodes",
 	} {
 		l := transport.Link{Addr: transport.Addr{Network: "tls", Address: "h:1", Pin: testPin}, Name: name, Token: testToken}
 		if got := guestCommand(st, l); !strings.Contains(got, want) {
