@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"hubfs/client"
 	"hubfs/taskfs/frame"
@@ -15,7 +16,7 @@ var ErrNoNode = errors.New("no node of a tree")
 
 // Below opens the file of the node at the other end of c and has serve serve the
 // link, as cluster.Node.Below does, until it ends. addr says where that node is,
-// for people. up is called when the file is open. c is closed in the end, and not
+// for people. up is called when the node has been welcomed. c is closed in the end, and not
 // the file alone: a node that has stopped would not answer that.
 func Below(ctx context.Context, c *client.Conn, addr string, up func(), serve func(ctx context.Context, l frame.Link) error) error {
 	defer c.Close()
@@ -26,8 +27,7 @@ func Below(ctx context.Context, c *client.Conn, addr string, up func(), serve fu
 	case err != nil:
 		return fmt.Errorf("%s: %w", addr, err)
 	}
-	up()
-	l := frame.NewStream(f, addr)
+	l := &greeting{Link: frame.NewStream(f, addr), up: sync.OnceFunc(up)}
 	defer l.Close()
 	err = serve(ctx, l)
 	c.Close()
@@ -35,4 +35,35 @@ func Below(ctx context.Context, c *client.Conn, addr string, up func(), serve fu
 		return fmt.Errorf("%s: %w", addr, err)
 	}
 	return nil
+}
+
+// A greeting is a link that says when the upper node has said Hello: it welcomes
+// the lower one with that, and refuses it with something else.
+type greeting struct {
+	frame.Link
+	up func()
+}
+
+// Send tells of what the upper node says.
+func (g *greeting) Send(ctx context.Context, f frame.Frame) error {
+	err := g.Link.Send(ctx, f)
+	if err == nil && f.Kind == frame.Hello {
+		g.up()
+	}
+	return err
+}
+
+// A greeted is the other end of that link.
+type greeted struct {
+	frame.Link
+	up func()
+}
+
+// Recv tells of what the upper node has said.
+func (g *greeted) Recv(ctx context.Context) (frame.Frame, error) {
+	f, err := g.Link.Recv(ctx)
+	if err == nil && f.Kind == frame.Hello {
+		g.up()
+	}
+	return f, err
 }

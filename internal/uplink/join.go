@@ -19,7 +19,7 @@ import (
 const patience = 20 * time.Second
 
 // errSilent is what became of a connection on which nobody opens the file.
-var errSilent = errors.New("it takes no nodes below it: it is an older hubfs, or we may not join (who owns it says: hub invite -w remote)")
+var errSilent = errors.New("it takes no nodes below it: it is an older hubfs, or we may not join (who owns it says: hub invite remote)")
 
 // A Joiner puts this node below others, which it dials.
 type Joiner struct {
@@ -38,7 +38,7 @@ type Joiner struct {
 }
 
 // Join dials and serves the link, until it ends or ctx is done. It calls up when
-// the file has been opened. Its error is never nil.
+// the node above has welcomed this one. Its error is never nil.
 func (j *Joiner) Join(ctx context.Context, up func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -46,7 +46,7 @@ func (j *Joiner) Join(ctx context.Context, up func()) error {
 	if err != nil {
 		return err
 	}
-	o := &opens{ctx: ctx, j: j, opened: make(chan struct{}), ended: make(chan error, 1)}
+	o := &opens{ctx: ctx, j: j, up: sync.OnceFunc(up), opened: make(chan struct{}), ended: make(chan error, 1)}
 	defer o.wait()
 	options := j.Options
 	options.Ordered = false // so that New waits for the attach
@@ -65,7 +65,7 @@ func (j *Joiner) Join(ctx context.Context, up func()) error {
 	if !c.Both() {
 		return Final(fmt.Errorf("%s: %w", j.Addr, errSilent))
 	}
-	return o.follow(c, up)
+	return o.follow(c)
 }
 
 // refused makes an error final that means that we are not let in.
@@ -82,6 +82,7 @@ func (j *Joiner) refused(err error) error {
 type opens struct {
 	ctx context.Context
 	j   *Joiner
+	up  func()
 
 	opened chan struct{} // closed when the file was opened
 	ended  chan error    // has what became of the link
@@ -102,7 +103,7 @@ func (o *opens) open(c *tree.Caller) (tree.Handle, error) {
 	close(o.opened)
 	o.work.Go(func() { // until the link ends, as it does with the open, or ctx
 		defer l.Close()
-		o.ended <- o.j.Above(o.ctx, l)
+		o.ended <- o.j.Above(o.ctx, &greeted{l, o.up})
 	})
 	return h, nil
 }
@@ -116,12 +117,11 @@ func (o *opens) wait() {
 }
 
 // follow returns what becomes of the link.
-func (o *opens) follow(c *client.Conn, up func()) error {
+func (o *opens) follow(c *client.Conn) error {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case <-o.opened:
-		up()
 	case <-c.Done():
 		return o.j.refused(c.Err())
 	case <-late.C:

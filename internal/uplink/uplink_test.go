@@ -54,6 +54,9 @@ func echo(ctx context.Context, l frame.Link) error {
 		if err != nil {
 			return err
 		}
+		if f.Kind == frame.Hello {
+			continue
+		}
 		if f.Kind == frame.Leave {
 			return Final(errors.New("told to leave"))
 		}
@@ -135,6 +138,9 @@ func TestALinkOverAConnectionThatWasDialedFromBelow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := newUpper(t, func(ctx context.Context, l frame.Link) error {
+					if err := l.Send(ctx, frame.Frame{Kind: frame.Hello}); err != nil {
+						t.Error(err)
+					}
 					for _, text := range []string{"", "one", long} {
 						if err := ask(ctx, t, l, text); err != nil {
 							t.Error(err)
@@ -151,6 +157,20 @@ func TestALinkOverAConnectionThatWasDialedFromBelow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestARefusalIsNoWelcome: who is refused is not below anybody, so that its pauses
+// grow.
+func TestARefusalIsNoWelcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUpper(t, func(ctx context.Context, l frame.Link) error {
+			return l.Send(ctx, frame.Frame{Kind: frame.Leave})
+		})
+		if err := u.joiner().Join(t.Context(), func() { t.Error("up") }); err == nil {
+			t.Error("no error")
+		}
+		u.wait.Wait()
+	})
 }
 
 // TestWhoTakesNoNodesIsNoLink: one way only, and both ways for something else.
