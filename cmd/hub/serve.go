@@ -17,13 +17,14 @@ import (
 
 func (a *app) serveCmd() *cobra.Command {
 	var c daemon.Config
-	var stdio, alive, ready bool
+	var stdio, alive, node, ready bool
 	var log, dir string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "be a server, in the foreground",
 		Long: `Be a server, in the foreground: hubfs(8) is the same program. With --stdio,
-speak 9P on standard input and output, with the server that runs or is started.`,
+speak 9P on standard input and output, with the server that runs or is started.
+With --join, be a node below another server: what it is asked to run runs here.`,
 		Args:              a.atMost(0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,7 +38,10 @@ speak 9P on standard input and output, with the server that runs or is started.`
 			if alive && !stdio {
 				return usagef("--alive: expected --stdio too")
 			}
-			if stdio {
+			if node && !stdio {
+				return usagef("--node: expected --stdio too")
+			}
+			if stdio && !node {
 				return daemon.Stdio(cmd.Context(), c.Addr, []string{"serve", "-s", c.Addr.String()}, alive)
 			}
 			if ready {
@@ -48,9 +52,12 @@ speak 9P on standard input and output, with the server that runs or is started.`
 				return err
 			}
 			defer closeLog()
-			if dir != "" {
+			switch {
+			case stdio:
+				return daemon.StdioNode(cmd.Context(), c, alive)
+			case dir != "":
 				err = hubfscli.ServeMounted(cmd.Context(), c, dir, a.stderr)
-			} else {
+			default:
 				err = daemon.Run(cmd.Context(), c)
 			}
 			return serveError(err)
@@ -60,6 +67,14 @@ speak 9P on standard input and output, with the server that runs or is started.`
 	f.VarP(&c.Also, "listen", "a", "also listen on `ADDR`; may be given more than once")
 	f.BoolVar(&stdio, "stdio", false, "9P on standard input and output")
 	f.BoolVar(&alive, "alive", false, "with --stdio: say that 9P follows, and end when the client is silent for 20 s")
+	f.BoolVar(&node, "node", false, "with --stdio: be a node that is gone with the connection, if the server does not run")
+	f.Var(&c.Node.Join, "join", "be a node below the server at `ADDR`, or of a link; may be given more than once")
+	f.StringVar(&c.Node.Name, "node-name", "", "`NAME` of the node (the host's)")
+	f.Var(&c.Node.Slots, "slots", "`N` tasks run here at a time (one for each processor)")
+	f.Var(&c.Node.Labels, "label", "what the node has, as gpu: `LABEL`, or several with commas")
+	f.BoolVar(&c.Node.Executor, "executor", false, "run tasks though there are nodes below")
+	f.Var(&c.Node.Heartbeat, "heartbeat", "how often nodes below say that they are there, and how many beats may be missed: `PERIOD[,MISSED]`")
+	f.StringVar(&c.Node.Fence, "fence", "", "`FILE` that says how lost nodes are made sure to run nothing")
 	f.BoolVarP(&c.Trunc, "trunc", "t", false, "readers start at the end of a hub")
 	f.BoolVarP(&c.Zap, "zap", "z", false, "opening with truncation empties a hub")
 	f.VarP(&c.Size, "size", "q", "what a hub retains, in `BYTES`")

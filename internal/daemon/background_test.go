@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"hubfs/client"
+	"hubfs/internal/supervise"
 	"hubfs/transport"
 )
 
 // TestMain makes this program what Background starts: "child" as the first
 // argument says so.
 func TestMain(m *testing.M) {
+	if supervise.Main(os.Args) {
+		return
+	}
 	if len(os.Args) > 1 && os.Args[1] == "child" {
 		os.Exit(child(os.Args[2:]))
 	}

@@ -5,7 +5,8 @@
 // # Ordering
 //
 // At the end the server first stops listening, so that a new server may take
-// the name; then it ends the connections, so that clients see that they have
+// the name; then it ends what runs for sessions, and says so to the nodes above;
+// then it ends the connections, so that clients see that they have
 // lost a server and not that their shells have died; then it hangs up the
 // shells, and kills those that have not ended after a grace; then it waits for
 // what it has to write to disk. The new server begins by waiting for that.
@@ -36,6 +37,8 @@ import (
 	"hubfs/internal/lobby"
 	"hubfs/internal/metrics"
 	"hubfs/p9"
+	"hubfs/taskfs"
+	"hubfs/taskfs/gang"
 	"hubfs/transport"
 )
 
@@ -68,6 +71,8 @@ type Config struct {
 	// Access is the file of who may do what; "": that of the NAME; NoAccess: none,
 	// in memory alone.
 	Access string
+
+	Node NodeConfig // as a node of a tree
 
 	Log   *slog.Logger
 	Trace bool        // log every message
@@ -122,19 +127,22 @@ type server struct {
 	lobby lobby.Lobby // connections in the middle of a handshake
 	spare sparing     // of log, for what strangers can bring about
 
-	access *access.Store // set by begin, as is fs
+	access *access.Store // set by begin, as are the next three
 	fs     *hubfs.FS
+	node   *gang.Node
+	tasks  *taskfs.FS
 
 	sockets *transport.Sockets // from systemd; nil: none. Set by begin.
 	ctx     context.Context    // done when the connections are to end
 	hangup  context.CancelFunc // of ctx
 	serving sync.WaitGroup     // one for each connection
+	joining sync.WaitGroup     // one for each node above and below that we dial
 
 	mu sync.Mutex
 	// guarded by mu
 	listeners []*listener
 	accepts   bool           // what listens is accepted from
-	ended     bool           // nothing listens any more
+	ended     bool           // nothing listens any more, and nothing is dialed
 	key       *transport.Key // of the server; nil: not needed yet
 	conns     int            // connections being served
 	changed   chan struct{}  // closed when conns has changed; nil: nobody asked
@@ -167,17 +175,13 @@ func Run(ctx context.Context, c Config) error {
 	s.log.Info("serving", "addr", c.Addr.String(), "pid", os.Getpid())
 	defer s.hangup()
 	s.accept()
+	s.join()
 	ready(nil)
 
 	why := s.wait(ctx, signals)
 	s.log.Info("ending", "why", why)
 	s.endListening()
 	stopMetrics()
-	s.hangup()
-	s.serving.Wait()
-	if err := s.access.Close(); err != nil {
-		s.log.Warn("close the grants", "err", err)
-	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	go func() { // ends with grace
@@ -189,7 +193,22 @@ func Run(ctx context.Context, c Config) error {
 		}
 		cancel()
 	}()
-	return s.fs.Shutdown(grace)
+	return s.end(grace)
+}
+
+// end ends all that a server does which takes no more connections.
+func (s *server) end(ctx context.Context) error {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	ended := s.endTasks(ctx)
+	s.hangup()
+	s.serving.Wait()
+	s.joining.Wait()
+	if err := s.access.Close(); err != nil {
+		s.log.Warn("close the grants", "err", err)
+	}
+	return errors.Join(ended, s.fs.Shutdown(ctx))
 }
 
 // begin makes a server that listens and has its tree, or nothing. Who comes
@@ -236,14 +255,19 @@ func (s *server) makeTree() error {
 	if err != nil {
 		return err
 	}
+	if err := s.makeNode(); err != nil {
+		return err
+	}
 	if err := s.openAccess(); err != nil {
 		return err
 	}
 	t.Access = s.access
+	t.Remote = s.remote
 	t.Conns = s.connInfo
 	t.Listen, t.Unlisten, t.Listeners = s.listenAt, s.unlisten, s.listening
 	s.fs = hubfs.New(t)
 	s.p9.Root = s.fs.Root()
+	s.p9.Back = s.back
 	s.p9.Changed = func(c p9.ConnInfo, served bool) { s.fs.Conn(hubfs.ConnInfo(c), served) }
 	return nil
 }
@@ -333,7 +357,7 @@ func (s *server) busy() bool {
 	s.mu.Lock()
 	conns := s.conns
 	s.mu.Unlock()
-	return conns > 0 || s.fs.InUse()
+	return conns > 0 || s.fs.InUse() || s.tasks.InUse()
 }
 
 // idle returns a channel that is closed when nothing has given a reason to
@@ -345,7 +369,7 @@ func (s *server) idle(ctx context.Context) <-chan struct{} {
 	}
 	go func() { // ends with ctx or when over is closed
 		for {
-			conns, tree := s.connsChanged(), s.fs.Changed()
+			conns, tree, tasks := s.connsChanged(), s.fs.Changed(), s.tasks.Changed()
 			var alarm <-chan time.Time
 			if !s.busy() {
 				alarm = time.After(s.cfg.Idle)
@@ -353,6 +377,7 @@ func (s *server) idle(ctx context.Context) <-chan struct{} {
 			select {
 			case <-conns:
 			case <-tree:
+			case <-tasks:
 			case <-alarm:
 				close(over)
 				return

@@ -175,6 +175,13 @@ func (s *server) endListening() {
 	s.closeListeners()
 }
 
+// ending reports whether the server is about to end.
+func (s *server) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
 // closeOne closes a listener that was taken out of the list.
 func (s *server) closeOne(l *listener) {
 	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

@@ -42,8 +42,18 @@ func passing(f *os.File) bool {
 	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 }
 
-// polled opens f once more, for the runtime's poller to watch.
+// polled is pollable with system calls that cost less. The file lives as long as
+// the process.
 func polled(f *os.File) (*fdio.File, error) {
+	p, err := pollable(f)
+	if err != nil {
+		return nil, err
+	}
+	return fdio.New(p)
+}
+
+// pollable opens f once more, for the runtime's poller to watch.
+func pollable(f *os.File) (*os.File, error) {
 	fd, err := syscall.Dup(int(f.Fd()))
 	if err != nil {
 		return nil, err
@@ -52,12 +62,9 @@ func polled(f *os.File) (*fdio.File, error) {
 		syscall.Close(fd)
 		return nil, err
 	}
-	p := os.NewFile(uintptr(fd), f.Name()) // lives as long as the process
+	p := os.NewFile(uintptr(fd), f.Name())
 	if err = p.SetDeadline(time.Time{}); err == nil {
-		var q *fdio.File
-		if q, err = fdio.New(p); err == nil {
-			return q, nil
-		}
+		return p, nil
 	}
 	syscall.SetNonblock(fd, false) // as f has to find it
 	p.Close()

@@ -27,14 +27,24 @@ const aliveTime = 20 * time.Second
 // and with it whoever would tell. What the client holds on the server, as the
 // size of its terminal, goes with the connection.
 func Stdio(ctx context.Context, a transport.Addr, args []string, alive bool) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	dial, cancel := context.WithTimeout(ctx, 30*time.Second)
+	dial, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	c, err := Dial(dial, a, args)
 	if err != nil {
 		return err
 	}
+	return stdioWith(ctx, c, alive)
+}
+
+// untilSignal is done when somebody asks for the end, or the terminal goes away.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+}
+
+// stdioWith is Stdio when the server was found.
+func stdioWith(ctx context.Context, c net.Conn, alive bool) error {
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	var silence time.Duration
 	if alive {

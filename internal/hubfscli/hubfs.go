@@ -18,10 +18,12 @@ import (
 const usage = `usage: hubfs [-s NAME] [-a ADDR]... [-t] [-z] [-q BYTES] [-l BYTES]
              [-b BYTES/S] [-i NS] [-r S] [-D] [--insecure]
              [--state DIR] [--metrics HOST:PORT] [-m DIR]
-       hubfs -stdio [-s NAME] [--alive]
+             [--join ADDR]... [--node-name NAME] [--slots N] [--label LABEL]...
+             [--executor] [--heartbeat PERIOD[,MISSED]] [--fence FILE]
+       hubfs -stdio [-s NAME] [--alive] [--node]
 
-Serve hubs and shells over 9P2000: on the user's own socket of NAME and on
-every ADDR. hub(1) is the client, and starts such a server by itself.
+Serve hubs, shells and tasks over 9P2000: on the user's own socket of NAME and
+on every ADDR. hub(1) is the client, and starts such a server by itself.
 
   -s NAME       the server's name, or unix!PATH; else $HUB_SERVER, else "default"
   -a ADDR       also listen on ADDR; may be given more than once:
@@ -32,6 +34,8 @@ every ADDR. hub(1) is the client, and starts such a server by itself.
                 systemd, systemd!NAME             a socket from systemd
   -stdio        speak 9P on standard input and output: with the server NAME,
                 which is started if it does not run
+  --node        with -stdio: be a node of a tree that is gone with the
+                connection, if the server NAME does not run
   --alive       with -stdio: say that 9P follows, and end when the client has
                 said nothing for 20 seconds; hub asks for it over ssh
   -t            readers start at the end of a hub
@@ -51,6 +55,19 @@ every ADDR. hub(1) is the client, and starts such a server by itself.
                 (~/.config/hub/access/NAME.json)
   --metrics HOST:PORT
                 serve /metrics over HTTP, for Prometheus; loopback only
+  --join ADDR   be a node below the server at ADDR, or of a link, which is dialed
+                and dialed again; may be given more than once
+  --node-name NAME
+                what it is called there (the host's name)
+  --slots N     how many tasks it runs at a time (one for each processor)
+  --label LABEL[,LABEL]...
+                what it has, as gpu, for who asks for nodes with that
+  --executor    run tasks though there are nodes below
+  --heartbeat PERIOD[,MISSED]
+                how often nodes below say that they are there, and after how
+                many missed beats one is lost (5s,2)
+  --fence FILE  how a lost node is made sure to run nothing: lines of
+                NODE METHOD [KEY=VALUE]..., see hubfs(8) (* watchdog)
   -m DIR        mount the tree there, without root, for as long as it serves;
                 Linux, with fusermount3. hub mount does it for any server
 `
@@ -83,13 +100,14 @@ func Run(args []string, stdout, stderr io.Writer) int {
 func serve(args []string, stdout, stderr io.Writer) error {
 	var c daemon.Config
 	var name, dir, log string
-	var stdio, alive, ready, mounter bool
+	var stdio, alive, node, ready, mounter bool
 	fs := flag.NewFlagSet("hubfs", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // run prints
 	fs.StringVar(&name, "s", serverName(), "")
 	fs.Var(&c.Also, "a", "")
 	fs.BoolVar(&stdio, "stdio", false, "")
 	fs.BoolVar(&alive, "alive", false, "")
+	fs.BoolVar(&node, "node", false, "")
 	fs.StringVar(&dir, "m", "", "")
 	fs.BoolVar(&mounter, mounterFlag, false, "")
 	fs.BoolVar(&c.Trunc, "t", false, "")
@@ -106,6 +124,13 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(&c.State, "state", "", "")
 	fs.StringVar(&c.Access, "access", "", "")
 	fs.StringVar(&c.Metrics, "metrics", "", "")
+	fs.Var(&c.Node.Join, "join", "")
+	fs.StringVar(&c.Node.Name, "node-name", "", "")
+	fs.Var(&c.Node.Slots, "slots", "")
+	fs.Var(&c.Node.Labels, "label", "")
+	fs.BoolVar(&c.Node.Executor, "executor", false, "")
+	fs.Var(&c.Node.Heartbeat, "heartbeat", "")
+	fs.StringVar(&c.Node.Fence, "fence", "", "")
 	fs.BoolVar(&ready, daemon.ReadyFlag, false, "")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		io.WriteString(stdout, usage)
@@ -129,6 +154,12 @@ func serve(args []string, stdout, stderr io.Writer) error {
 	if stdio && dir != "" {
 		return usageError{errors.New("-m: expected a server, not -stdio; hub mount mounts one that runs")}
 	}
+	if node && !stdio {
+		return usageError{errors.New("--node: expected -stdio too")}
+	}
+	if stdio && node {
+		return stdioNode(c, log, stderr, alive)
+	}
 	if stdio {
 		return daemon.Stdio(context.Background(), c.Addr, []string{"-s", c.Addr.String()}, alive)
 	}
@@ -148,6 +179,17 @@ func serve(args []string, stdout, stderr io.Writer) error {
 		return ServeMounted(context.Background(), c, dir, stderr)
 	}
 	return daemon.Run(context.Background(), c)
+}
+
+// stdioNode is the program as a node on standard input and output.
+func stdioNode(c daemon.Config, log string, stderr io.Writer, alive bool) error {
+	var closeLog func() error
+	var err error
+	if c.Log, closeLog, err = daemon.Log(log, stderr, c.Trace); err != nil {
+		return err
+	}
+	defer closeLog()
+	return daemon.StdioNode(context.Background(), c, alive)
 }
 
 // serverName is the name of a server that was given none.

@@ -24,6 +24,12 @@ func TestUsage(t *testing.T) {
 		{"-m /mnt -stdio", 2, "", "-stdio"},
 		{"--idle -1s", 2, "", "-idle"},
 		{"--alive", 2, "", "-stdio"},
+		{"--node", 2, "", "-stdio"},
+		{"--join gopher://x", 2, "", "gopher"},
+		{"--join hub://x", 2, "", "HOST:PORT"},
+		{"--heartbeat 5", 2, "", "expected a time"},
+		{"--slots 0", 2, "", "expected a whole number"},
+		{"--label a=b", 2, "", "expected labels"},
 		{"-a tls!h", 2, "", "tls!HOST!PORT"},
 		{"-s x extra", 2, "", "extra"},
 	} {
