@@ -92,14 +92,42 @@ func (s *server) exit() int {
 
 // A lockedBuffer is written by one goroutine and read by another.
 type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
+	mu    sync.Mutex
+	buf   bytes.Buffer  // guarded by mu
+	wrote chan struct{} // guarded by mu; closed by the next Write; nil: nobody waits
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.wrote != nil {
+		close(b.wrote)
+		b.wrote = nil
+	}
 	return b.buf.Write(p)
+}
+
+// await waits until a text was written, and reports whether it was.
+func (b *lockedBuffer) await(text string, limit time.Duration) bool {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	for {
+		b.mu.Lock()
+		there := strings.Contains(b.buf.String(), text)
+		if b.wrote == nil {
+			b.wrote = make(chan struct{})
+		}
+		wrote := b.wrote
+		b.mu.Unlock()
+		if there {
+			return true
+		}
+		select {
+		case <-wrote:
+		case <-late.C:
+			return false
+		}
+	}
 }
 
 func (b *lockedBuffer) String() string {
