@@ -127,7 +127,7 @@ func begin(runs []run, s *Spec) {
 func (g *Gang) idleLocked(r int, s *Spec) error {
 	t := &g.tasks[r]
 	switch {
-	case g.released || t.part.gone:
+	case g.released:
 		return ErrReleased
 	case s.Dir != "" && len(g.pushed) > 0:
 		return fmt.Errorf("exec: the tasks start where the session's files are, not in %s", s.Dir)
@@ -135,6 +135,8 @@ func (g *Gang) idleLocked(r int, s *Spec) error {
 		return ErrInUse
 	case t.state == Lost || t.state == Fenced || t.part.lost:
 		return fmt.Errorf("task %d: its node, %s, is lost", r, t.part.child)
+	case t.part.gone:
+		return ErrReleased
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type remote struct {
 	reserved bool             // guarded by mu: the child may have tasks of it
 	inputs   map[uint64]taker // guarded by mu: what was sent and is not taken yet
 	next     uint64           // guarded by mu: number of the next of inputs
+	early    []frame.Frame    // guarded by mu: came before p
 	coming   int              // guarded by mu: bytes of frames that g was not told of yet
 
 	// Whoever has Gang.turn may touch these.
@@ -190,6 +191,10 @@ func (n *Node) names() map[string]bool {
 func (r *remote) attached(p *part) {
 	r.mu.Lock()
 	r.p = p
+	for _, f := range r.early {
+		r.g.post(func() { r.deliver(f) })
+	}
+	r.early = nil
 	lost, fenced := r.lost, r.fenced
 	r.mu.Unlock()
 	if lost {
@@ -306,20 +311,33 @@ func (r *remote) from(f frame.Frame) {
 		}
 		r.took(nil, nums...)
 	case frame.Started, frame.Output, frame.Exited, frame.Ready, frame.Released:
-		r.mu.Lock()
-		g := r.g
-		r.coming += len(f.Body) + overhead
-		much := r.coming > maxComing
-		r.mu.Unlock()
-		if g == nil {
-			return
-		}
-		if much && f.Kind != frame.Released {
+		if !r.keep(f) {
 			r.broken(errors.New("it sends more than it may"))
-			return
 		}
-		g.post(func() { r.deliver(f) })
 	}
+}
+
+// keep has a frame delivered, in order, once the part is one of the gang's. It
+// reports false, and does not, if the child has sent too much.
+func (r *remote) keep(f frame.Frame) bool {
+	last := f.Kind == frame.Released
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.coming > maxComing && !last {
+		return false
+	}
+	r.coming += len(f.Body) + overhead
+	switch {
+	case r.p != nil:
+		r.g.post(func() { r.deliver(f) })
+	case last:
+		r.leave()
+	case r.g != nil:
+		// Other nodes are still asked for their parts, and something has become of
+		// this one's already.
+		r.early = append(r.early, f)
+	}
+	return true
 }
 
 // answer gives an answer to whoever has asked.
@@ -339,13 +357,8 @@ func (r *remote) deliver(f frame.Frame) {
 	r.mu.Unlock()
 	if f.Kind == frame.Released {
 		r.leave()
-		if p != nil {
-			g.gone(p)
-		}
+		g.gone(p)
 		return
-	}
-	if p == nil {
-		return // it was given back before it began
 	}
 	var err error
 	switch f.Kind {
