@@ -38,7 +38,7 @@ func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 		c.lose(err)
 	}
 	err = c.serve()
-	<-c.told
+	<-c.over
 	switch left, removed := c.wentInOrder(); {
 	case removed:
 		return fmt.Errorf("node %s: %w", c.m.name, ErrRemoved)
@@ -103,7 +103,7 @@ func (n *Node) admit(l frame.Link, h hello) (c *Child, err error) {
 	n.epoch = max(n.epoch+1, uint64(time.Now().UnixMilli()))
 	c = &Child{
 		n: n, m: m, info: h.Info, epoch: n.epoch, hello: h.Seq, link: l,
-		state: Up, heard: time.Now(), lineage: n.lineage, told: make(chan struct{}), load: h.Load, below: h.Below, levels: h.Levels,
+		state: Up, heard: time.Now(), lineage: n.lineage, over: make(chan struct{}), load: h.Load, below: h.Below, levels: h.Levels,
 		sessions: make(map[uint64]bool), asked: make(map[uint64]*asking),
 	}
 	c.ctx, c.end = context.WithCancelCause(n.life)
@@ -317,7 +317,15 @@ func (c *Child) beat() {
 	c.link.Send(c.ctx, frame.Frame{Kind: frame.Beat, Body: encode(b)})
 }
 
-// dismiss tells the node to go, and gives it up if it does not.
+// dismissLocked tells the node to go, once, and gives it up if it does not.
+func (c *Child) dismissLocked(why leave) {
+	if c.told || !c.state.live() {
+		return
+	}
+	c.told = true
+	c.n.running.Go(func() { c.dismiss(why) }) // until the node has left, or has not for patience's time
+}
+
 func (c *Child) dismiss(why leave) {
 	err := c.link.Send(c.ctx, frame.Frame{Kind: frame.Leave, Body: encode(why)})
 	if err == nil {

@@ -173,6 +173,7 @@ func TestRemoveOfANodeThatDoesNotGo(t *testing.T) {
 		go func() { // beats on, whatever it is told; until the link ends
 			defer close(stop)
 			for i := 1; down.Send(t.Context(), frame.Frame{Kind: frame.Beat, Body: encode(upBeat{Seq: uint64(i)})}) == nil; i++ {
+				down.Send(t.Context(), frame.Frame{Kind: frame.Released, Session: 9}) // it is told to go once
 				time.Sleep(time.Second)
 			}
 		}()

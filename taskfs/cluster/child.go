@@ -20,7 +20,7 @@ type Child struct {
 	link  frame.Link
 	ctx   context.Context // done when the link is given up
 	end   context.CancelCauseFunc
-	told  chan struct{} // closed when the handler knows that it is lost
+	over  chan struct{} // closed when the handler knows that it is lost
 	calls pump          // of the handler
 	beats errand        // answers beats
 	timer *time.Timer
@@ -35,6 +35,7 @@ type Child struct {
 	below    int                // nodes right below it
 	levels   int                // of nodes below it
 	word     string             // how it is known that nothing of it runs; "": it is not
+	told     bool               // to go
 	left     bool               // it went in order
 	unfence  context.CancelFunc // ends the fencing that goes on; nil: none does
 	sessions map[uint64]bool    // those that have been reserved there and have not ended: whether it said so
@@ -160,7 +161,7 @@ func (c *Child) lose(why error) {
 	} else { // nobody has heard of it
 		c.state = Fenced
 		c.m.leaveLocked(n, c)
-		close(c.told)
+		close(c.over)
 	}
 	n.mu.Unlock()
 	c.link.Close()
@@ -179,7 +180,7 @@ func (c *Child) gone(why error) {
 	}
 	n.mu.Unlock()
 	n.o.Handler.Lost(c)
-	close(c.told)
+	close(c.over)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {

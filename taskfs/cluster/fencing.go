@@ -117,9 +117,7 @@ func (n *Node) forgetLocked() {
 
 // removeLocked lets a node go that is to be removed, if it has no session.
 func (c *Child) removeLocked() {
-	if c.m.removing && c.state.live() && c.joined && len(c.sessions) == 0 {
-		c.n.running.Go(func() { // until the node has left, or has not for patience's time
-			c.dismiss(leave{Reason: fmt.Sprintf("%s has no place for %s any more", c.n.o.Info.Name, c.m.name), Gone: true})
-		})
+	if c.m.removing && c.joined && len(c.sessions) == 0 {
+		c.dismissLocked(leave{Reason: fmt.Sprintf("%s has no place for %s any more", c.n.o.Info.Name, c.m.name), Gone: true})
 	}
 }

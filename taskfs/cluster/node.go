@@ -47,7 +47,9 @@ type Node struct {
 
 // A member is a name, and what has had it.
 type member struct {
-	name     string
+	name string // immutable
+
+	// guarded by Node.mu
 	removing bool     // it is to go when it has no session
 	dropped  uint64   // frames that came late, of all epochs
 	now      *Child   // the latest epoch
@@ -128,9 +130,7 @@ func (n *Node) Close(ctx context.Context) error {
 	for _, m := range n.members {
 		for _, c := range m.allLocked() {
 			c.stopFencingLocked() // nobody waits for it any more
-			if c.state.live() {
-				n.running.Go(func() { c.dismiss(leave{Reason: n.o.Info.Name + ": " + errClosing.Error()}) })
-			}
+			c.dismissLocked(leave{Reason: n.o.Info.Name + ": " + errClosing.Error()})
 		}
 	}
 	n.mu.Unlock()
