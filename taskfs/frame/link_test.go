@@ -425,6 +425,46 @@ func TestALengthEarnsItsRoom(t *testing.T) {
 	}
 }
 
+// A stopped is a stream whose other end answers nothing: what has begun to be
+// written hangs, and so does Close.
+type stopped struct{ gone chan bool }
+
+func (s stopped) ReadContext(ctx context.Context, p []byte) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func (s stopped) WriteContext(context.Context, []byte) (int, error) {
+	<-s.gone
+	return 0, io.ErrClosedPipe
+}
+
+func (s stopped) Close() error {
+	<-s.gone
+	return io.ErrClosedPipe
+}
+
+func TestCloseDoesNotWaitForTheOtherEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stopped{make(chan bool)}
+		l := NewStream(s, "host")
+		mustSend(t, l, Frame{Kind: Beat})
+		recv := make(chan error, 1)
+		go func() { _, err := l.Recv(t.Context()); recv <- err }() // until Close
+		synctest.Wait()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-recv; !errors.Is(err, ErrClosed) {
+			t.Errorf("recv: %v", err)
+		}
+		if err := l.Send(t.Context(), Frame{Kind: Beat}); !errors.Is(err, ErrClosed) {
+			t.Errorf("send: %v", err)
+		}
+		close(s.gone) // with the connection
+	})
+}
+
 func BenchmarkStream(b *testing.B) {
 	for _, size := range []int{100, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"hubfs/pipes"
 )
@@ -14,7 +15,8 @@ const batch = 256 << 10
 
 // A Stream is what a link can be made over: a file of a 9P client, a connection.
 // A write and a read take place at the same time. The contexts that it is given
-// end when the link does.
+// end when the link does. Close, and a write that has begun, may wait for the other
+// end: nobody waits for them.
 type Stream interface {
 	pipes.Source
 	pipes.Sink
@@ -36,6 +38,8 @@ type streamLink struct {
 	out  *queue
 	life context.Context // done when the link is closed
 	end  context.CancelCauseFunc
+
+	closed sync.Once
 
 	in inbox // of who receives
 }
@@ -127,9 +131,12 @@ func (l *streamLink) fill(ctx context.Context, want int) error {
 	return err
 }
 
+// Close ends the link at once, also if the other end has stopped and does not
+// answer that its file is closed.
 func (l *streamLink) Close() error {
 	l.fail(ErrClosed)
-	return l.s.Close()
+	l.closed.Do(func() { go l.s.Close() }) // until the stream has said goodbye, or what it runs over is gone
+	return nil
 }
 
 func (l *streamLink) Addr() string { return l.addr }
