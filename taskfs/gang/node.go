@@ -116,6 +116,9 @@ func (n *Node) Close(ctx context.Context) error {
 		}
 	}
 	err := n.cluster.Close(ctx)
+	n.mu.Lock()
+	clear(n.remotes) // what was given back and is lost nobody fences any more
+	n.mu.Unlock()
 	if ctx.Err() == nil {
 		n.wg.Wait()
 	}

@@ -370,7 +370,7 @@ func TestASessionThatIsNotTakenUp(t *testing.T) {
 			r, _ := strconv.Atoi(p.Env("TASKFS_RANK"))
 			src := rand.NewChaCha8([32]byte{byte(r)})
 			b := make([]byte, 1000)
-			for range 5000 {
+			for range 2000 {
 				src.Read(b)
 				p.Out(string(b))
 			}
@@ -390,7 +390,7 @@ func TestASessionThatIsNotTakenUp(t *testing.T) {
 		close(held.hold)
 		held.ended(t, 4)
 		for r := range 4 {
-			want := make([]byte, 5_000_000)
+			want := make([]byte, 2_000_000)
 			rand.NewChaCha8([32]byte{byte(r)}).Read(want)
 			if held.out[r].String() != string(want) {
 				t.Errorf("rank %d: not what it has said, in %d bytes", r, held.out[r].Len())
