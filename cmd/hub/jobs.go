@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -69,18 +70,18 @@ func (a *app) attachJob(ctx context.Context, number int, f jobForm, readOnly boo
 	if err != nil {
 		return cause(ctx, err)
 	}
-	tasks, err := j.Tasks(ctx)
+	tasks, err := j.Size(ctx)
 	if err != nil {
 		return cause(ctx, err)
 	}
 	typed := !readOnly && isTerminalFile(a.stdin)
-	v := a.newView(j, f.form(), len(tasks) == 1, typed)
+	v := a.newView(j, f.form(), tasks == 1, typed)
 	if ctx.Err() != nil {
 		return cause(ctx, ctx.Err())
 	}
 	ctx = context.WithoutCancel(ctx)
 	stop()
-	v.tally.Place(tasks)
+	v.tally.Begin(tasks, time.Time{})
 	err = v.follow(ctx, func(ctx context.Context) error {
 		switch {
 		case typed:

@@ -56,8 +56,8 @@ func TestRunSaysWhatTheFlagsSay(t *testing.T) {
 		{"--no-input -n 5 --min 2 true", "res 5 min=2\nclose stdin\nexec true"},
 		{"--enum -n 1 true", "res 1\nenum\nexec true"},
 		{"--pull - --records n=512 -n 1 true", "res 1\npull n=512\nexec true"},
-		{"--no-input -n 1 --timeout 90s --idle 5s --total 1h --halt fail=10% --retry 2 --name nightly -d /tmp true",
-			"res 1\ndir /tmp\nlabel nightly\nclose stdin\ndeadline run=1m30s idle=5s total=1h0m0s\nhalt fail=10%\nretry 2\nexec true"},
+		{"--no-input -n 1 --timeout 90s --idle 5s --total 1h --halt fail=10% --retry 2 -d /tmp true",
+			"res 1\ndir /tmp\nclose stdin\ndeadline run=1m30s idle=5s total=1h0m0s\nhalt fail=10%\nretry 2\nexec true"},
 		{"--no-input -n 1 -e A=1 -e B= --push " + prog + " prog", "res 1\nclose stdin\nexec prog"},
 		{"-n 1 --detach true", "res 1\npersist\nexec true"},
 		{"-n 1 --detach --no-input true", "res 1\nclose stdin\npersist\nexec true"},
@@ -120,13 +120,13 @@ func TestRunFoldsAtTheEnd(t *testing.T) {
 	r := jobtest.New(t)
 	const folded = "---------------\nnode[1-2] (2)\n---------------\nup\n"
 	r.Exec = func(s *jobtest.Session, argv []string) {
-		s.Fold(folded)
+		s.Fold(folded, "oh\n")
 		s.Ended(0, "node1", "")
 		s.Ended(1, "node2", "")
 		s.Over()
 	}
 	code, stdout, stderr := hub(t, "-s", r.Addr, "run", "-n", "2", "-b", "--no-input", "uptime")
-	if code != 0 || stdout != folded || stderr != "" {
+	if code != 0 || stdout != folded || stderr != "oh\n" {
 		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
 	}
 }
@@ -192,7 +192,7 @@ func TestRunReachesHostsThatAreNoNodes(t *testing.T) {
 	if code != 0 || stderr != "hub: host bad cannot be reached: no route to host\n" {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
-	if got := r.Session(0).Said(); !strings.HasPrefix(got, "res 1 nodes=good,node1 min=2\n") {
+	if got := r.Session(0).Said(); !strings.HasPrefix(got, "res 1 nodes=good,node1\n") {
 		t.Errorf("ctl: %q", got)
 	}
 	if got := strings.Join(said, "; "); got != "add ssh://me@good good; add ssh://bad bad; rm good" &&
@@ -225,24 +225,25 @@ func TestCtrlCShowsStateAndTwiceKills(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	asked := make(chan struct{})
+	shown, asked := make(chan struct{}), make(chan struct{})
 	r.Exec = func(s *jobtest.Session, argv []string) {
 		s.Status("cmd/1 1 Execute / true 0 node1 7 ''\ncmd/2 1 Execute / true 1 node2 7 ''\n")
-		s.Ended(0, "node1", "exit 2")
+		s.Print("stdout", "first words\n")
+		<-shown
 		interrupt()
 		<-asked
 		interrupt()
 		<-s.Killed()
 		s.Print("stdout", "last words\n")
+		s.Ended(0, "node1", "signal KILL")
 		s.Ended(1, "node2", "signal KILL")
 		s.Over()
 	}
-	var stdout bytes.Buffer
-	stderr := &spy{word: "Ctrl-C again", seen: asked}
-	a := &app{stdin: strings.NewReader(""), stdout: &stdout, stderr: stderr}
+	stdout, stderr := &spy{word: "first words", seen: shown}, &spy{word: "Ctrl-C again", seen: asked}
+	a := &app{stdin: strings.NewReader(""), stdout: stdout, stderr: stderr}
 	code := a.run([]string{"-s", r.Addr, "run", "--no-input", "-n", "2", "sleep", "9"})
-	if code != 130 || stdout.String() != "last words\n" || !strings.Contains(stderr.String(), "1 of 2 done, 1 running, 1 failed, slowest node2") {
-		t.Errorf("exit %d, %q, %q", code, &stdout, stderr)
+	if code != 130 || stdout.String() != "first words\nlast words\n" || !strings.Contains(stderr.String(), ": 0 of 2 done, 2 running, slowest node[1-2] ") {
+		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
 	}
 }
 
@@ -250,9 +251,10 @@ func TestCtrlCShowsStateAndTwiceKills(t *testing.T) {
 // detached from the start.
 func TestCtrlBackslashLeavesTheJobRunning(t *testing.T) {
 	r := jobtest.New(t)
-	left := make(chan struct{})
+	shown, left := make(chan struct{}), make(chan struct{})
 	r.Exec = func(s *jobtest.Session, argv []string) {
 		s.Print("stdout", "on\n")
+		<-shown
 		if err := syscall.Kill(os.Getpid(), syscall.SIGQUIT); err != nil {
 			t.Error(err)
 		}
@@ -260,7 +262,10 @@ func TestCtrlBackslashLeavesTheJobRunning(t *testing.T) {
 		s.Ended(0, "node1", "")
 		s.Over()
 	}
-	code, _, stderr := hub(t, "-s", r.Addr, "run", "--no-input", "-n", "1", "sleep", "9")
+	var first bytes.Buffer
+	a := &app{stdin: strings.NewReader(""), stdout: &spy{word: "on", seen: shown}, stderr: &first}
+	code := a.run([]string{"-s", r.Addr, "run", "--no-input", "-n", "1", "sleep", "9"})
+	stderr := first.String()
 	close(left)
 	if code != 0 || stderr != "hub: detached from job remote/0; hub attach remote/0 comes back\n" {
 		t.Errorf("exit %d, %q", code, stderr)
@@ -268,7 +273,8 @@ func TestCtrlBackslashLeavesTheJobRunning(t *testing.T) {
 	if said := r.Session(0).Said(); !strings.HasSuffix(said, "\npersist") {
 		t.Errorf("ctl: %q", said)
 	}
-	code, stdout, stderr := hub(t, "-s", r.Addr, "attach", "-r", "remote/0")
+	var stdout string
+	code, stdout, stderr = hub(t, "-s", r.Addr, "attach", "-r", "remote/0")
 	if code != 0 || stdout != "on\n" || stderr != "" {
 		t.Errorf("attach: exit %d, %q, %q", code, stdout, stderr)
 	}
@@ -347,5 +353,48 @@ func TestNodes(t *testing.T) {
 	code, _, stderr := hub(t, "-s", r.Addr, "node", "ack", "nod1")
 	if code != 1 || !strings.Contains(stderr, "no node \"nod1\"") || !strings.Contains(stderr, `did you mean "node1"? hub nodes shows all`) {
 		t.Errorf("exit %d, %q", code, stderr)
+	}
+}
+
+// TestInputThatNoTaskGotIsTold: it is, though the session must be over for that.
+func TestInputThatNoTaskGotIsTold(t *testing.T) {
+	r := jobtest.New(t)
+	r.Exec = func(s *jobtest.Session, argv []string) {
+		s.Event("started 0 node1")
+		s.Event("lost 0-1 node1")
+		s.Event("restarted 1 node2")
+		s.Ended(0, "node1", "")
+		s.Ended(1, "node1", "")
+		s.Over()
+		s.Event("input stdin '5 bytes of input reached no task'")
+	}
+	code, _, stderr := hubInput(t, "x\n", "-s", r.Addr, "run", "-n", "2", "--enum", "true")
+	want := "hub: node node1 is lost, with tasks 0-1\nhub: node node2 runs task 1 anew\n" +
+		"hub: input: 5 bytes of input reached no task\n"
+	if code != 0 || stderr != want {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+}
+
+// TestAJobThatWasLetGo is not made anew by who asks for something about it.
+func TestAJobThatWasLetGo(t *testing.T) {
+	r := jobtest.New(t)
+	r.Exec = func(s *jobtest.Session, argv []string) {
+		s.Ended(0, "node1", "")
+		s.Over()
+		s.Status("cmd/0 0 Released / true\n")
+	}
+	if code, _, stderr := hub(t, "-s", r.Addr, "run", "--no-input", "-n", "1", "true"); code != 0 {
+		t.Fatalf("exit %d, %q", code, stderr)
+	}
+	before := r.Session(0).Said()
+	for _, args := range []string{"kill remote/0", "signal remote/0 INT"} {
+		code, _, stderr := hub(t, append([]string{"-s", r.Addr}, strings.Fields(args)...)...)
+		if code != 1 || !strings.HasPrefix(stderr, "hub: job remote/0 has ended, ") {
+			t.Errorf("hub %s: exit %d, %q", args, code, stderr)
+		}
+	}
+	if said := r.Session(0).Said(); said != before {
+		t.Errorf("ctl: %q", said)
 	}
 }

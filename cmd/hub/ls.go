@@ -148,11 +148,7 @@ func writeTable(w io.Writer, st server.Status, now time.Time) error {
 		}
 	}
 	for _, j := range st.Jobs {
-		command := cmp.Or(j.Command, "-")
-		if j.Label != "" {
-			command = j.Label + ": " + command
-		}
-		row(j.Name, j.State, fmt.Sprint(j.Tasks), fmt.Sprint(j.Done), fmt.Sprint(j.Failed), j.User, command)
+		row(j.Name, j.State, fmt.Sprint(j.Tasks), fmt.Sprint(j.Done), fmt.Sprint(j.Failed), j.User, cmp.Or(j.Command, "-"))
 	}
 	if len(st.Pipes) > 0 {
 		if err := section("PIPE", "FROM", "TO", "STATE", "IN", "OUT", "COMMAND"); err != nil {

@@ -76,7 +76,7 @@ func (r *launch) wanted(ctx context.Context) (words []string, tasks int, err err
 		add("label", l)
 	}
 	add("policy", o.policy)
-	if o.min > 0 {
+	if o.min > 0 && nodes == "" {
 		add("min", strconv.Itoa(o.min))
 		tasks = 0
 	}
@@ -191,9 +191,6 @@ func (r *launch) prepare(ctx context.Context, input bool) error {
 			}
 		}
 		add("dir", dir)
-	}
-	if o.name != "" {
-		add("label", o.name)
 	}
 	switch form := recordWords(o.records); {
 	case o.enum:

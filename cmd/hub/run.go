@@ -35,7 +35,6 @@ type runOptions struct {
 	push           []string
 	dir            string
 	env            []string
-	name           string
 	retry          int
 	run, idle, all time.Duration
 	halt           string
@@ -118,7 +117,6 @@ tasks wait; what watchers read, too: hub ctl calm remote/3/stdout.`,
 	f.StringArrayVar(&o.push, "push", nil, "give the tasks `PATH` in their folder; may be given more than once")
 	f.StringVarP(&o.dir, "dir", "d", "", "start in `DIR`; else in the folder of what was pushed, or the server's")
 	f.StringArrayVarP(&o.env, "env", "e", nil, "set a variable, `K=V`; may be given more than once")
-	f.StringVar(&o.name, "name", "", "what hub ls calls the job, a `TEXT`")
 	f.IntVar(&o.retry, "retry", 0, "run a task up to `N` times more if its node is lost")
 	f.DurationVar(&o.run, "timeout", 0, "end a task that runs longer than this `TIME`")
 	f.DurationVar(&o.idle, "idle", 0, "end a task that writes nothing for this `TIME`")
@@ -138,8 +136,14 @@ func (o *runOptions) check(cmd *cobra.Command, args []string) error {
 		return usagef("-n %d: expected a number of tasks", o.tasks)
 	case set("min") && o.min < 1:
 		return usagef("--min %d: expected a number of tasks, at least 1", o.min)
-	case o.min > 0 && o.tasks >= 0 && o.with == "" && o.min > o.tasks:
+	case o.min > 0 && o.tasks < 0 && o.with == "":
+		return usagef("--min %d needs -n or -w: else it is one task on each node that there is", o.min)
+	case o.min > o.tasks && o.min > 0 && o.with == "":
 		return usagef("--min %d: more than the %d tasks of -n", o.min, o.tasks)
+	case o.tasks == 0 && (o.with+o.without+o.os+o.mem+o.policy != "" || len(o.labels) > 0 || o.min > 0):
+		return usagef("-n 0 is one task on the server itself: it takes nothing that says where")
+	case o.policy != "" && (o.with != "" || o.tasks < 0):
+		return usagef("--policy is about how -n tasks are divided")
 	case o.detach && !o.plain():
 		return usagef("--detach shows no output: hub attach has -l, -b and -k too")
 	case o.arch != "" && o.os == "":
@@ -314,11 +318,10 @@ func (r *launch) openInput(ctx context.Context, input io.Reader) (*job.Input, er
 // job's, and forget is called to say so to whom they were before.
 func (r *launch) attend(ctx context.Context, forget func(), tasks int, input io.Reader) error {
 	if tasks == 0 {
-		all, err := r.job.Tasks(ctx)
-		if err != nil {
+		var err error
+		if tasks, err = r.job.Size(ctx); err != nil {
 			return r.failed(ctx, err)
 		}
-		tasks = len(all)
 	}
 	v := r.app.newView(r.job, r.o.form(), tasks == 1, false)
 	if ctx.Err() != nil {
@@ -333,6 +336,7 @@ func (r *launch) attend(ctx context.Context, forget func(), tasks int, input io.
 		r.kept = true
 		return nil
 	}
+	v.records = r.o.enum || r.o.pull != ""
 	v.tally.Begin(tasks, time.Time{})
 	err := v.follow(ctx, func(ctx context.Context) error {
 		in, err := r.openInput(ctx, input)

@@ -210,7 +210,7 @@ func (a *app) rmCmd() *cobra.Command {
 		ValidArgsFunction: a.completeAll,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			is, err := a.onJob(cmd.Context(), args[0], func(ctx context.Context, j *job.Job) error {
-				return j.Ctl(ctx, "wipe")
+				return j.Wipe(ctx)
 			})
 			if is {
 				return err

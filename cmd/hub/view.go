@@ -53,12 +53,17 @@ type view struct {
 	stderr io.Writer
 	notes  io.Writer // what we say ourselves
 
+	// records says that the input is divided: what of it no task has got is told
+	// when the session is over, and that is to be waited for.
+	records bool
+
 	// keep makes the job outlive us, for Ctrl-\; nil: it does so anyway.
 	keep func(context.Context) error
 
 	signals chan os.Signal
 	fail    context.CancelCauseFunc // ends it; set by follow before start is called
 	over    chan struct{}           // closed when every task has ended
+	told    chan struct{}           // closed when nothing more is told of the job
 	started atomic.Bool             // the tasks run, or have run
 	placed  atomic.Bool             // the tally knows where tasks are
 }
@@ -69,7 +74,7 @@ type view struct {
 // other line on the terminal.
 func (a *app) newView(j *job.Job, form outputForm, one, typed bool) *view {
 	v := &view{app: a, job: j, form: form, tally: new(job.Tally),
-		signals: make(chan os.Signal, 8), over: make(chan struct{})}
+		signals: make(chan os.Signal, 8), over: make(chan struct{}), told: make(chan struct{})}
 	notify(v.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	notify(v.signals, infoSignals...)
 	line := a.progressTerminal()
@@ -135,6 +140,31 @@ func (v *view) outputs(ctx context.Context) (map[*job.Output]io.Writer, error) {
 	return open, nil
 }
 
+// lastWords ends the session, and waits for what there is to tell then.
+func (v *view) lastWords() {
+	if err := v.job.Close(); err != nil {
+		return // lost, which the others say
+	}
+	select {
+	case <-v.told:
+	case <-time.After(askPatience):
+	}
+}
+
+// tell says what happens to the job that people do not see from its output.
+func (v *view) tell(ctx context.Context, events *job.Events) {
+	defer close(v.told)
+	// What ends it is the end of the others, too, who say so.
+	_ = events.Each(ctx, func(e job.Event) {
+		if e.Word == "restarted" {
+			v.placed.Store(false) // the tasks are elsewhere now
+		}
+		if text := e.Text(); text != "" {
+			v.say("%s", text)
+		}
+	})
+}
+
 // A work is goroutines of which the first that fails ends the others.
 type work struct {
 	sync.WaitGroup
@@ -170,11 +200,14 @@ func (v *view) follow(ctx context.Context, start func(context.Context) error) er
 	}()
 	killed := v.obey(ctx, fail, done)
 	err := context.Cause(ctx)
+	if err == nil && v.form == groups {
+		err = v.folded(ctx)
+	}
+	if err == nil && v.records {
+		v.lastWords()
+	}
 	fail(nil)
 	<-progress
-	if err == nil && v.form == groups {
-		err = v.folded(context.WithoutCancel(ctx))
-	}
 	for _, w := range []io.Writer{v.stdout, v.stderr} {
 		if l, ok := w.(*job.Lines); ok {
 			if ferr := l.Flush(); err == nil {
@@ -207,11 +240,16 @@ func (v *view) begin(ctx context.Context, w *work, start func(context.Context) e
 	if err != nil {
 		return err
 	}
+	events, err := v.job.Events(ctx)
+	if err != nil {
+		return err
+	}
 	if err := start(ctx); err != nil {
 		return &oursError{err}
 	}
 	v.started.Store(true)
-	w.do(func() error { // ends with the tasks, or with ctx
+	go v.tell(ctx, events) // ends with the session, with ctx, or with the connection
+	w.do(func() error {    // ends with the tasks, or with ctx
 		if err := wait.Each(ctx, v.tally.Add); err != nil {
 			return err
 		}
@@ -363,7 +401,15 @@ func (v *view) inOrder(ctx context.Context) error {
 
 // folded shows the output of all tasks, equal output once.
 func (v *view) folded(ctx context.Context) error {
-	f, err := v.job.Open(ctx, "out/folded", client.OREAD)
+	if err := v.text(ctx, "out/folded", v.stdout); err != nil {
+		return err
+	}
+	return v.text(ctx, "out/folded.err", v.stderr)
+}
+
+// text copies a file of the job.
+func (v *view) text(ctx context.Context, file string, to io.Writer) error {
+	f, err := v.job.Open(ctx, file, client.OREAD)
 	if err != nil {
 		return err
 	}
@@ -377,7 +423,7 @@ func (v *view) folded(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := v.stdout.Write(buf[:n]); err != nil {
+		if _, err := to.Write(buf[:n]); err != nil {
 			return &writeError{err}
 		}
 	}

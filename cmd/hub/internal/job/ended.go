@@ -1,11 +1,8 @@
 package job
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -79,9 +76,6 @@ func parseEnded(line string) (Ended, error) {
 
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// maxLine is the longest line that a server may say.
-const maxLine = 64 << 10
-
 // Waiting is the file wait of a job, open.
 type Waiting struct{ f *client.File }
 
@@ -99,7 +93,7 @@ func (j *Job) Wait(ctx context.Context) (*Waiting, error) {
 // so, until all have.
 func (w *Waiting) Each(ctx context.Context, each func([]Ended)) error {
 	var batch []Ended
-	return w.lines(ctx, func(lines []string) error {
+	return lines(ctx, w.f, func(lines []string) error {
 		batch = batch[:0]
 		for _, l := range lines {
 			e, err := parseEnded(l)
@@ -111,43 +105,6 @@ func (w *Waiting) Each(ctx context.Context, each func([]Ended)) error {
 		each(batch)
 		return nil
 	})
-}
-
-// lines gives the lines of each read to take, until the end of the file.
-func (w *Waiting) lines(ctx context.Context, take func([]string) error) error {
-	buf := make([]byte, 64<<10)
-	var rest []byte // of a line that is not complete
-	var lines []string
-	for {
-		n, err := w.f.ReadContext(ctx, buf)
-		if errors.Is(err, io.EOF) {
-			if len(rest) > 0 {
-				return fmt.Errorf("wait ended within a line: %q", rest)
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		rest = append(rest, buf[:n]...)
-		lines = lines[:0]
-		for {
-			i := bytes.IndexByte(rest, '\n')
-			if i < 0 {
-				break
-			}
-			lines = append(lines, string(rest[:i]))
-			rest = rest[i+1:]
-		}
-		if len(rest) > maxLine {
-			return fmt.Errorf("wait: a line of more than %d bytes", maxLine)
-		}
-		if len(lines) > 0 {
-			if err := take(lines); err != nil {
-				return err
-			}
-		}
-	}
 }
 
 // Close ends it.

@@ -97,7 +97,7 @@ func noRemote(srv *server.Server, err error) error {
 // Find returns a job that there is.
 func Find(ctx context.Context, srv *server.Server, number int) (*Job, error) {
 	j := &Job{Number: number, srv: srv}
-	if _, err := srv.Stat(ctx, j.path("")); err != nil {
+	if _, err := srv.Stat(ctx, j.path("summary")); err != nil {
 		return nil, j.missing(err)
 	}
 	return j, nil
@@ -130,13 +130,30 @@ func (j *Job) path(file string) string {
 // the error, without a word on how it was asked.
 func (j *Job) Ctl(ctx context.Context, words ...string) error {
 	line := []byte(server.Line(words...))
-	var err error
 	if j.ctl != nil {
-		_, err = j.ctl.WriteContext(ctx, line)
-	} else {
-		err = j.missing(j.srv.WriteFile(ctx, j.path("ctl"), line))
+		_, err := j.ctl.WriteContext(ctx, line)
+		return server.Said(err)
 	}
-	return server.Said(err)
+	// To open the control file of a session that was released makes a new one.
+	tasks, err := j.Tasks(ctx)
+	if err != nil {
+		return err
+	}
+	if len(tasks) == 1 && tasks[0].State == released {
+		return &server.Error{
+			Text: fmt.Sprintf("job %s has ended, and who started it has let it go", j.Name()),
+			Hint: "what it has written can be read until somebody has: hub watch " + j.Name(),
+		}
+	}
+	return server.Said(j.missing(j.srv.WriteFile(ctx, j.path("ctl"), line)))
+}
+
+// released is the state of a session that has nothing any more but output.
+const released = "Released"
+
+// Wipe ends the session and takes its files away.
+func (j *Job) Wipe(ctx context.Context) error {
+	return server.Said(j.missing(j.srv.WriteFile(ctx, j.path("ctl"), []byte("wipe\n"))))
 }
 
 // Open opens a file of the job.
@@ -156,6 +173,20 @@ func (j *Job) WriteFile(ctx context.Context, file string, p []byte) error {
 	return server.Said(j.missing(j.srv.WriteFile(ctx, j.path(file), p)))
 }
 
+// Size reads how many tasks the job has, those that have ended too.
+func (j *Job) Size(ctx context.Context) (int, error) {
+	p, err := j.ReadFile(ctx, "summary")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(p)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "tasks" {
+			return strconv.Atoi(f[1])
+		}
+	}
+	return 0, fmt.Errorf("summary of job %s: expected a line tasks N", j.Name())
+}
+
 // Tasks reads what there is to know of each task.
 func (j *Job) Tasks(ctx context.Context) ([]Task, error) {
 	p, err := j.ReadFile(ctx, "status")
@@ -165,10 +196,13 @@ func (j *Job) Tasks(ctx context.Context) ([]Task, error) {
 	return parseTasks(p)
 }
 
-// Close lets go of the session.
+// Close lets go of the session. It may be called more than once, one after
+// another.
 func (j *Job) Close() error {
 	if j.ctl == nil {
 		return nil
 	}
-	return j.ctl.Close()
+	f := j.ctl
+	j.ctl = nil
+	return f.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -124,7 +125,7 @@ func (r *Remote) clone(c *tree.Caller, _ uint8) (tree.Handle, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := &Session{Number: len(r.sessions), remote: r, Released: make(chan struct{}), killed: make(chan struct{}),
-		files: map[string]string{}, streams: map[string]taskfs.Stream{}, wait: handles.NewLines()}
+		files: map[string]string{}, streams: map[string]taskfs.Stream{}, wait: handles.NewLines(), events: handles.NewLines()}
 	for _, name := range []string{"stdin", "stdout", "stderr", "out/labelled"} {
 		st, err := r.streams.New(c, fmt.Sprintf("%d/%s", s.Number, name), 0o666, hub.Options{Input: name == "stdin"})
 		if err != nil {
@@ -143,6 +144,7 @@ type Session struct {
 
 	remote *Remote
 	wait   handles.Lines
+	events handles.Lines
 	killed chan struct{} // closed by the word kill
 
 	mu       sync.Mutex
@@ -150,8 +152,9 @@ type Session struct {
 	files    map[string]string        // guarded by mu: that were written, by path
 	streams  map[string]taskfs.Stream // guarded by mu: by path
 	status   string                   // guarded by mu
-	folded   string                   // guarded by mu
+	folded   [2]string                // guarded by mu: of stdout and stderr
 	persists bool                     // guarded by mu
+	tasks    int                      // guarded by mu: of the word res
 	isKilled bool                     // guarded by mu
 }
 
@@ -210,11 +213,11 @@ func (s *Session) Task(rank int, output string) {
 	st.Hub().End("")
 }
 
-// Fold sets what the file of equal output says, and Status that of tasks.
-func (s *Session) Fold(text string) {
+// Fold sets what the files of equal output say, and Status that of tasks.
+func (s *Session) Fold(stdout, stderr string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.folded = text
+	s.folded = [2]string{stdout, stderr}
 }
 
 func (s *Session) Status(text string) {
@@ -243,6 +246,9 @@ func (s *Session) Ended(rank int, node, status string) {
 	s.wait.Say(lex.Fields(fmt.Sprint(rank), node, fmt.Sprint(100+rank), "1", "2", "3000", status, "1"))
 }
 
+// Event says that something has happened.
+func (s *Session) Event(line string) { s.events.Say(line) }
+
 // Over says that all tasks have.
 func (s *Session) Over() {
 	s.wait.End()
@@ -251,12 +257,26 @@ func (s *Session) Over() {
 	}
 }
 
+// summary says how many lines there are in status, or were asked for.
+func (s *Session) summary() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := strings.Count(s.status, "\n")
+	if n == 0 {
+		n = s.tasks
+	}
+	return fmt.Sprintf("tasks %d\n", n)
+}
+
 func (s *Session) word(w []string) error {
 	s.mu.Lock()
 	s.said = append(s.said, strings.Join(w, " "))
 	kill := w[0] == "kill" && !s.isKilled
 	s.isKilled = s.isKilled || kill
 	s.persists = s.persists || w[0] == "persist"
+	if w[0] == "res" {
+		s.tasks, _ = strconv.Atoi(w[1])
+	}
 	s.mu.Unlock()
 	if s.remote.Word != nil {
 		if err := s.remote.Word(append([]string{fmt.Sprint(s.Number)}, w...)); err != nil {
@@ -278,6 +298,7 @@ func (s *Session) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.persists {
+		s.events.End()
 		close(s.Released)
 	}
 }
@@ -295,14 +316,17 @@ func (s *Session) kids() map[string]tree.Node {
 	kids := map[string]tree.Node{
 		"ctl":     &file{open: func(*tree.Caller, uint8) (tree.Handle, error) { return &ctl{words: s.word, number: s.Number}, nil }},
 		"status":  get(&s.status),
-		"summary": text(func() string { return "tasks 1\n" }),
+		"summary": text(s.summary),
 		"wait": &file{open: func(*tree.Caller, uint8) (tree.Handle, error) {
 			return s.wait.Reader(hub.FromOldest, "wait"), nil
+		}},
+		"events": &file{open: func(*tree.Caller, uint8) (tree.Handle, error) {
+			return s.events.Reader(hub.FromOldest, "events"), nil
 		}},
 		"env": &file{open: func(*tree.Caller, uint8) (tree.Handle, error) { return &written{s, "env"}, nil }},
 		"fs":  &made{s: s, path: "fs"},
 	}
-	out, bynode := map[string]tree.Node{"folded": get(&s.folded)}, map[string]tree.Node{}
+	out, bynode := map[string]tree.Node{"folded": get(&s.folded[0]), "folded.err": get(&s.folded[1])}, map[string]tree.Node{}
 	for path, st := range s.streams {
 		switch d, base := filepath.Split(path); d {
 		case "":

@@ -13,7 +13,6 @@ type Job struct {
 	Done    int    `json:"done"` // tasks that have ended
 	Failed  int    `json:"failed"`
 	User    string `json:"user"`
-	Label   string `json:"label,omitempty"`
 	Command string `json:"command"`
 }
 
@@ -32,5 +31,5 @@ func parseJob(f []string) (Job, error) {
 		n[i] = v
 	}
 	return Job{Name: "remote/" + strconv.Itoa(n[0]), User: f[1], State: f[2], Tasks: n[1], Done: n[2], Failed: n[3],
-		Label: f[6], Command: f[7]}, nil
+		Command: f[7]}, nil
 }
