@@ -58,7 +58,7 @@ func TestRunSaysWhatTheFlagsSay(t *testing.T) {
 		{"--pull - --records n=512 -n 1 true", "res 1\npull n=512\nexec true"},
 		{"--no-input -n 1 --timeout 90s --idle 5s --total 1h --halt fail=10% --retry 2 -d /tmp true",
 			"res 1\ndir /tmp\nclose stdin\ndeadline run=1m30s idle=5s total=1h0m0s\nhalt fail=10%\nretry 2\nexec true"},
-		{"--no-input -n 1 -e A=1 -e B= --push " + prog + " prog", "res 1\nclose stdin\nexec prog"},
+		{"--no-input -n 1 -e A=1 -e B=* --push " + prog + " prog", "res 1\nclose stdin\nexec prog"},
 		{"-n 1 --detach true", "res 1\npersist\nexec true"},
 		{"-n 1 --detach --no-input true", "res 1\nclose stdin\npersist\nexec true"},
 	} {
@@ -79,7 +79,7 @@ func TestRunSaysWhatTheFlagsSay(t *testing.T) {
 				t.Errorf("ctl:\n%s\nwant:\n%s", said, tt.want)
 			}
 			if strings.Contains(tt.args, "--push") {
-				if env, file := s.File("env"), s.File("fs/prog"); env != "A=1\nB=\n" || file != "755 #!/bin/sh\n" {
+				if env, file := s.File("env"), s.File("fs/prog"); env != "A=1\n'B=*'\n" || file != "755 #!/bin/sh\n" {
 					t.Errorf("env %q, fs/prog %q", env, file)
 				}
 			}

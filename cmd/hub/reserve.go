@@ -173,7 +173,11 @@ func (r *launch) say(format string, arg ...any) {
 func (r *launch) prepare(ctx context.Context, input bool) error {
 	o, j := &r.o, r.job
 	if len(o.env) > 0 {
-		if err := j.WriteFile(ctx, "env", []byte(strings.Join(o.env, "\n")+"\n")); err != nil {
+		var env strings.Builder
+		for _, kv := range o.env {
+			env.WriteString(server.Line(kv))
+		}
+		if err := j.WriteFile(ctx, "env", []byte(env.String())); err != nil {
 			return fmt.Errorf("-e: %w", err)
 		}
 	}

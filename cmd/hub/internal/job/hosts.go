@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"hubfs/client"
 	"hubfs/cmd/hub/internal/server"
 	"hubfs/hostlist"
 )
@@ -128,11 +129,25 @@ const callsAtOnce = 32
 func Borrow(ctx context.Context, srv *server.Server, hosts []string) []Borrowed {
 	got := make([]Borrowed, len(hosts))
 	each(len(hosts), func(i int) {
-		host := hosts[i]
-		_, name, _ := cutLast(host, "@") // a user is no part of the name
-		got[i] = Borrowed{name, NodesCtl(ctx, srv, "add", "ssh://"+host, name)}
+		_, name, _ := cutLast(hosts[i], "@") // a user is no part of the name
+		addr := "ssh://" + hosts[i]
+		got[i] = Borrowed{name, reason(NodesCtl(ctx, srv, "add", addr, name), "add "+addr+": ", addr+": ")}
 	})
 	return got
+}
+
+// reason is what a server has against something, without the words before it that
+// say what that was.
+func reason(err error, known ...string) error {
+	var e *client.Error
+	if !errors.As(err, &e) || server.Lost(err) {
+		return err
+	}
+	text := e.Text
+	for _, k := range known {
+		text = strings.TrimPrefix(text, k)
+	}
+	return &server.Error{Text: text, Err: err}
 }
 
 // Return lets hosts go that were borrowed.

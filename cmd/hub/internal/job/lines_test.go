@@ -21,7 +21,7 @@ func TestALineOfWait(t *testing.T) {
 		{"0 a 0 0 0 0 'fail nosuch: executable file not found in $PATH' 1",
 			Ended{Node: "a", Status: "fail nosuch: executable file not found in $PATH", Epoch: 1}, 127},
 		{"0 a 0 0 0 0 'fail x: permission denied' 1", Ended{Node: "a", Status: "fail x: permission denied", Epoch: 1}, 126},
-		{"0 a 0 0 0 0 lost 1", Ended{Node: "a", Status: "lost", Epoch: 1}, 125},
+		{"0 a 0 0 0 0 'lost a' 1", Ended{Node: "a", Status: "lost a", Epoch: 1}, 125},
 		{"0 a 0 0 0 0 'exit 4711' 1", Ended{Node: "a", Status: "exit 4711", Epoch: 1}, 1},
 		{"0 a 0 0 0 0 unheard 1", Ended{Node: "a", Status: "unheard", Epoch: 1}, 1},
 	} {

@@ -169,10 +169,17 @@ func (t *Tally) Failures() []string {
 		if e.Code() == 0 || all == 1 && ran {
 			continue
 		}
-		g := by[e.Status]
+		status := e.Status
+		if word, reason, _ := strings.Cut(status, " "); word == "lost" { // NODE: REASON
+			if status = "lost"; strings.Contains(reason, ": ") {
+				_, reason, _ = strings.Cut(reason, ": ")
+				status += ": " + reason
+			}
+		}
+		g := by[status]
 		if g == nil {
-			g = &group{status: e.Status, first: rank}
-			by[e.Status] = g
+			g = &group{status: status, first: rank}
+			by[status] = g
 			groups = append(groups, g)
 		}
 		g.ranks++

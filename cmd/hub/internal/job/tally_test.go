@@ -26,7 +26,7 @@ func TestTheTallySaysHowFarAJobIs(t *testing.T) {
 	if got := ta.State(begun.Add(12 * time.Second)); got != "1 of 4 done, 3 running, 1 failed, slowest n[2-3] 12s" {
 		t.Error(got)
 	}
-	ta.Add([]Ended{ended(1, "n2", "", 3*time.Second), ended(2, "n3", "exit 3", 2*time.Second), ended(3, "n3", "lost", 0)})
+	ta.Add([]Ended{ended(1, "n2", "", 3*time.Second), ended(2, "n3", "exit 3", 2*time.Second), ended(3, "n3", "lost n3", 0)})
 	if got := ta.State(begun.Add(time.Minute)); got != "4 of 4 done, 3 failed, slowest n2 3.0s" {
 		t.Error(got)
 	}
@@ -44,6 +44,7 @@ func TestOfOneTaskTheStatusSaysEnough(t *testing.T) {
 		"": nil, "exit 3": nil, "signal TERM": nil,
 		"fail no such file or directory": {"could not be started: no such file or directory: n1"},
 		"lost":                           {"lost: n1"},
+		"lost n1: no node is free":       {"lost: no node is free: n1"},
 	} {
 		var ta Tally
 		ta.Begin(1, time.Unix(0, 0))
