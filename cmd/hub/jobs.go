@@ -81,7 +81,9 @@ func (a *app) attachJob(ctx context.Context, number int, f jobForm, readOnly boo
 	}
 	ctx = context.WithoutCancel(ctx)
 	stop()
-	v.tally.Begin(tasks, time.Time{})
+	v.guest = true
+	v.tally.Size(tasks)
+	v.tally.Begin(time.Time{})
 	err = v.follow(ctx, func(ctx context.Context) error {
 		switch {
 		case typed:

@@ -337,7 +337,7 @@ func (r *launch) attend(ctx context.Context, forget func(), tasks int, input io.
 		return nil
 	}
 	v.records = r.o.enum || r.o.pull != ""
-	v.tally.Begin(tasks, time.Time{})
+	v.tally.Size(tasks)
 	err := v.follow(ctx, func(ctx context.Context) error {
 		in, err := r.openInput(ctx, input)
 		if err != nil {
@@ -351,7 +351,7 @@ func (r *launch) attend(ctx context.Context, forget func(), tasks int, input io.
 		if err := r.exec(ctx); err != nil {
 			return err
 		}
-		v.tally.Begin(tasks, time.Now())
+		v.tally.Begin(time.Now())
 		if in != nil {
 			go func() { // ends with the input, with ctx, or with this process
 				if err := in.Copy(ctx, input); err != nil && ctx.Err() == nil {

@@ -53,6 +53,9 @@ type view struct {
 	stderr io.Writer
 	notes  io.Writer // what we say ourselves
 
+	// guest says that the job is none that we have started.
+	guest bool
+
 	// records says that the input is divided: what of it no task has got is told
 	// when the session is over, and that is to be waited for.
 	records bool
@@ -320,6 +323,10 @@ func (v *view) obey(ctx context.Context, fail context.CancelCauseFunc, done <-ch
 				}
 				fail(errDetached)
 			case syscall.SIGTERM, syscall.SIGHUP:
+				if v.guest { // it is not ours to end because our terminal does
+					fail(session.SignalError{Signal: sig})
+					continue
+				}
 				kill(sig)
 			case syscall.SIGINT:
 				if killed != nil || !v.started.Load() || !asked.IsZero() && time.Since(asked) <= secondSoon {

@@ -51,9 +51,10 @@ func (in *Input) Copy(ctx context.Context, src io.Reader) error {
 	}
 }
 
-// Type gives the tasks what was typed. Their input does not end with it.
+// Type gives the tasks what was typed. Their input does not end with it: the last
+// close of stdin is the end, and that of an open that says where to begin is not.
 func (j *Job) Type(ctx context.Context, p []byte) error {
-	f, err := j.Open(ctx, "stdin@", client.OWRITE)
+	f, err := j.Open(ctx, "stdin@end", client.OWRITE)
 	if err != nil {
 		return err
 	}

@@ -103,8 +103,16 @@ func Find(ctx context.Context, srv *server.Server, number int) (*Job, error) {
 	return j, nil
 }
 
-// missing says that there is no such job, if that is what err means.
+// missing says that there is no such job, or nothing of it any more, if that is
+// what err means.
 func (j *Job) missing(err error) error {
+	var e *client.Error
+	if errors.As(err, &e) && e.Text == "Resources already released" {
+		return &server.Error{
+			Text: fmt.Sprintf("job %s has ended, who started it has let it go, and what it wrote was read", j.Name()),
+			Err:  err,
+		}
+	}
 	if !errors.Is(err, client.ErrNotExist) {
 		return err
 	}

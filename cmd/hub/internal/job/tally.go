@@ -16,7 +16,8 @@ import (
 type Tally struct {
 	mu      sync.Mutex
 	tasks   int            // guarded by mu: how many there are; 0: not known yet
-	begun   time.Time      // guarded by mu: when they were started; zero: not yet
+	running bool           // guarded by mu: they were started
+	begun   time.Time      // guarded by mu: when; zero: that is not known
 	nodes   map[int]string // guarded by mu: of ranks, as far as that is known
 	ended   map[int]Ended  // guarded by mu: by rank
 	failed  int            // guarded by mu: of ended, those whose code is not 0
@@ -24,20 +25,25 @@ type Tally struct {
 	slowest Ended          // guarded by mu: of ended, the one that took longest
 }
 
-// Begin says how many tasks there are, and that they start now.
-func (t *Tally) Begin(tasks int, now time.Time) {
+// Size says how many tasks there are.
+func (t *Tally) Size(tasks int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.tasks, t.begun = tasks, now
+	t.tasks = tasks
+}
+
+// Begin says when the tasks were started; the zero time says that they were, at
+// some time.
+func (t *Tally) Begin(at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.running, t.begun = true, at
 }
 
 // Place says where tasks are.
 func (t *Tally) Place(tasks []Task) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.tasks == 0 {
-		t.tasks = len(tasks)
-	}
 	if t.nodes == nil {
 		t.nodes = make(map[int]string, len(tasks))
 	}
@@ -98,7 +104,7 @@ func (t *Tally) State(now time.Time) string {
 	running := t.tasks - len(t.ended)
 	if running > 0 {
 		word := "running"
-		if t.begun.IsZero() {
+		if !t.running {
 			word = "waiting"
 		}
 		fmt.Fprintf(&b, ", %d %s", running, word)
@@ -107,12 +113,14 @@ func (t *Tally) State(now time.Time) string {
 		fmt.Fprintf(&b, ", %d failed", t.failed)
 	}
 	switch {
-	case running > 0 && !t.begun.IsZero():
-		b.WriteString(", slowest ")
-		if names := t.runningLocked(); names != "" {
-			b.WriteString(names + " ")
+	case running > 0 && t.running:
+		slowest := t.runningLocked()
+		if !t.begun.IsZero() {
+			slowest += " " + Elapsed(now.Sub(t.begun))
 		}
-		b.WriteString(Elapsed(now.Sub(t.begun)))
+		if slowest = strings.TrimSpace(slowest); slowest != "" {
+			b.WriteString(", slowest " + slowest)
+		}
 	case t.slowest.Node != "":
 		fmt.Fprintf(&b, ", slowest %s %s", t.slowest.Node, Elapsed(t.slowest.Real))
 	}

@@ -12,11 +12,15 @@ func TestTheTallySaysHowFarAJobIs(t *testing.T) {
 		return Ended{Rank: rank, Node: node, Status: status, Real: real}
 	}
 	var ta Tally
-	ta.Begin(4, time.Time{})
+	ta.Size(4)
 	if got := ta.State(begun); got != "0 of 4 done, 4 waiting" {
 		t.Error(got)
 	}
-	ta.Begin(4, begun)
+	ta.Begin(time.Time{})
+	if got := ta.State(begun); got != "0 of 4 done, 4 running" {
+		t.Error(got)
+	}
+	ta.Begin(begun)
 	if got := ta.State(begun.Add(time.Second)); got != "0 of 4 done, 4 running, slowest 1.0s" {
 		t.Error(got)
 	}
@@ -47,7 +51,7 @@ func TestOfOneTaskTheStatusSaysEnough(t *testing.T) {
 		"lost n1: no node is free":       {"lost: no node is free: n1"},
 	} {
 		var ta Tally
-		ta.Begin(1, time.Unix(0, 0))
+		ta.Size(1)
 		ta.Add([]Ended{{Node: "n1", Status: status}})
 		if got := ta.Failures(); !slices.Equal(got, want) {
 			t.Errorf("%s: %q", status, got)
