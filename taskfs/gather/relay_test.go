@@ -78,6 +78,9 @@ func TestEqualOutputIsOnePiece(t *testing.T) {
 	l.Output(ranks.Span(4, 6), Stdout, []byte("c\nd\n"))
 	l.Output(one(9), Stdout, []byte("a\nx\n"))
 	is(t, "with a common beginning", l.text(t), `0-7,9/1 "a\n"; 0-7/1 "b\n"; 0-5/1 "c\n"; 4-5/1 "d\n"; 9/1 "x\n"; `)
+	l.Output(one(0), Stdout, []byte("all\nnode1\n"))
+	l.Output(one(1), Stdout, []byte("all\nnode2\n"))
+	is(t, "with lines that begin alike", l.text(t), `0-1/1 "all\n"; 0/1 "node1\n"; 1/1 "node2\n"; `)
 }
 
 func TestStreamsOfATaskKeepTheirOrder(t *testing.T) {
@@ -224,6 +227,33 @@ func TestWaits(t *testing.T) {
 	expect(ranks.Span(0, 3), false)
 }
 
+// TestHalfOfASetIsSent has a set that fits into no body, and as many of its tasks
+// go on as are left when some are sent.
+func TestHalfOfASetIsSent(t *testing.T) {
+	const tasks = 2400
+	l := newLine(tasks)
+	var odd []int
+	for r := 1; r < tasks; r += 2 {
+		odd = append(odd, r)
+	}
+	for goOn := range 12 {
+		n := 100 * (goOn + 1)
+		l.Output(ranks.Of(odd...), Stdout, []byte("all\n"))
+		l.Output(ranks.Of(odd[:n]...), Stdout, []byte("some\n"))
+		got := make([]bytes.Buffer, tasks)
+		l.carry(t, minBody, collect(got))
+		for i, r := range odd {
+			want := "all\n"
+			if i < n {
+				want += "some\n"
+			}
+			if got[r].String() != want {
+				t.Fatalf("%d go on: task %d says %q", n, r, got[r].String())
+			}
+		}
+	}
+}
+
 func TestASetIsSentOnce(t *testing.T) {
 	l := newLine(10000)
 	var odd []int
@@ -274,6 +304,47 @@ func TestNoMoreThanTheWindowIsRemembered(t *testing.T) {
 	say(0, generation, 1)
 	if n := l.traffic - before; n > generation/10 {
 		t.Errorf("%d bytes for what was just sent", n)
+	}
+	say(1, generation/2, 5) // the older half has what was sent before
+	before = l.traffic
+	say(0, generation, 1)
+	if n := l.traffic - before; n > generation/2 {
+		t.Errorf("%d bytes for what is in the older half", n)
+	}
+}
+
+// TestOldAndNewLinesTogether sends lines of which some are new and some were sent
+// before, in pieces in which the window turns at any place.
+func TestOldAndNewLinesTogether(t *testing.T) {
+	l := newLine(50)
+	r := rand.New(rand.NewPCG(9, 9))
+	var lines [][]byte
+	repeated := 0
+	for range 3000 {
+		var p []byte
+		for range 1 + r.IntN(20) {
+			if n := len(lines); n > 0 && r.IntN(2) == 0 {
+				line := lines[max(0, n-1-r.IntN(6000))]
+				repeated += len(line)
+				p = append(p, line...)
+				continue
+			}
+			line := fmt.Appendf(nil, "%x %x\n", r.Uint64(), r.Uint64())
+			if r.IntN(50) == 0 {
+				line = append(bytes.Repeat(line[:30], 1+r.IntN(3000)), '\n')
+			}
+			lines = append(lines, line)
+			p = append(p, line...)
+		}
+		var got bytes.Buffer
+		l.Output(one(r.IntN(50)), Stdout, p)
+		l.carry(t, 1<<20, func(_ ranks.Set, _ Stream, p []byte) { got.Write(p) })
+		if !bytes.Equal(got.Bytes(), p) {
+			t.Fatal("other bytes")
+		}
+	}
+	if l.enc.window.end() < 5*generation {
+		t.Errorf("%d bytes: the window has hardly turned", l.enc.window.end())
 	}
 }
 

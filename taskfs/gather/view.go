@@ -89,7 +89,7 @@ func (vs *views) remove(v *view) {
 	}
 }
 
-// of yields the views of a stream of any of the tasks.
+// of yields the views of a stream of any of the tasks, in no order.
 func (vs *views) of(set ranks.Set, st Stream) iter.Seq[*view] {
 	return func(yield func(*view) bool) {
 		for _, v := range vs.wide {
@@ -97,7 +97,12 @@ func (vs *views) of(set ranks.Set, st Stream) iter.Seq[*view] {
 				return
 			}
 		}
-		if len(vs.alone) == 0 {
+		if len(vs.alone) < set.Len() {
+			for r, pair := range vs.alone {
+				if v := pair[st-1]; v != nil && set.Contains(r) && !yield(v) {
+					return
+				}
+			}
 			return
 		}
 		for r := range set.All() {
