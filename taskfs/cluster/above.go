@@ -55,7 +55,7 @@ func (n *Node) join(ctx context.Context, l frame.Link) (*Parent, error) {
 	}
 	n.hellos++
 	h := hello{
-		Version: version, Side: "below", Info: n.o.Info, Load: load, Below: n.belowLocked(), Levels: n.levelsLocked(),
+		Version: version, Side: "below", Info: n.o.Info, Load: load, Below: n.belowLocked(), After: n.afterLocked(),
 		Seq: n.hellos, Runs: n.runsLocked(),
 	}
 	n.joining[h.Seq] = true

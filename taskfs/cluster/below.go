@@ -103,7 +103,7 @@ func (n *Node) admit(l frame.Link, h hello) (c *Child, err error) {
 	n.epoch = max(n.epoch+1, uint64(time.Now().UnixMilli()))
 	c = &Child{
 		n: n, m: m, info: h.Info, epoch: n.epoch, hello: h.Seq, link: l,
-		state: Up, heard: time.Now(), lineage: n.lineage, over: make(chan struct{}), load: h.Load, below: h.Below, levels: h.Levels,
+		state: Up, heard: time.Now(), lineage: n.lineage, over: make(chan struct{}), load: h.Load, below: h.Below, after: h.After,
 		sessions: make(map[uint64]bool), asked: make(map[uint64]*asking),
 	}
 	c.ctx, c.end = context.WithCancelCause(n.life)
@@ -271,14 +271,14 @@ func (c *Child) takeBeat(p []byte) error {
 	if err := b.Load.check(); err != nil {
 		return err
 	}
-	if err := checkBelow(b.Below, b.Levels); err != nil {
+	if err := checkBelow(b.Below, b.After); err != nil {
 		return err
 	}
 	n := c.n
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	news := !slices.Equal(b.Load.Census, c.load.Census) || b.Load.Slots != c.load.Slots || b.Levels != c.levels
-	c.seq, c.load, c.below, c.levels = b.Seq, b.Load, b.Below, b.Levels
+	news := !slices.Equal(b.Load.Census, c.load.Census) || b.Load.Slots != c.load.Slots || b.After != c.after
+	c.seq, c.load, c.below, c.after = b.Seq, b.Load, b.Below, b.After
 	for _, old := range c.m.past {
 		if old.info.Instance == c.info.Instance && slices.Contains(b.Ended, old.epoch) {
 			old.settleLocked("itself")

@@ -33,7 +33,7 @@ type Child struct {
 	lineage  uint64 // n.lineage as it was told last
 	load     Load
 	below    int                // nodes right below it
-	levels   int                // of nodes below it
+	after    time.Duration      // what is below it may run so much longer than it
 	word     string             // how it is known that nothing of it runs; "": it is not
 	told     bool               // to go
 	left     bool               // it went in order
@@ -199,7 +199,7 @@ func (c *Child) target() fence.Target {
 		Addr:  c.Addr(),
 		Epoch: c.epoch,
 		Heard: c.heard, // it does not change any more
-		Self:  quiet(c.n.o.Period, c.n.o.Missed, c.levels),
+		Self:  quiet(c.n.o.Period, c.n.o.Missed, c.after),
 		Ask:   c.askOtherwise,
 	}
 }

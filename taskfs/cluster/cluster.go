@@ -23,9 +23,9 @@
 // came back. Only when a node is fenced may what it had be run elsewhere. If
 // a child without nodes below keeps its promise, nothing runs (Missed + 1/4) periods
 // after it was heard last: the 1/4 is for a lease that was renewed with an answer half
-// a period old. For each level of nodes below the child Self is added: one of them
-// may have been told by the child that all is well just before the child gave up,
-// and then have been stopped.
+// a period old. For each level of nodes below the child the Self of that level is
+// added: one of them may have been told by the child that all is well just before the
+// child gave up, and then have been stopped.
 //
 // # Ordering
 //
@@ -198,7 +198,7 @@ func self(period time.Duration, missed int) time.Duration {
 }
 
 // quiet is how long after it was heard last nothing runs any more at a child that
-// keeps its promise, nor on the levels of nodes below it, who keep theirs.
-func quiet(period time.Duration, missed, levels int) time.Duration {
-	return time.Duration(missed)*period + period/4 + time.Duration(levels)*self(period, missed)
+// keeps its promise, nor at those below it, who have so much time after it.
+func quiet(period time.Duration, missed int, after time.Duration) time.Duration {
+	return time.Duration(missed)*period + period/4 + after
 }

@@ -465,7 +465,8 @@ func TestALinkThatOnlyTheUpperNodeKnowsToBeDead(t *testing.T) {
 func TestWhatIsBelowALostNodeHasItsTime(t *testing.T) {
 	world(t, func(t *testing.T) {
 		hand, other := newByHand(), newByHand()
-		top, mid, leaf := startWith(t, hand, "top"), startWith(t, other, "mid"), start(t, "leaf")
+		slower := func(o *Options) { o.Period = 10 * time.Second } // below mid
+		top, mid, leaf := startWith(t, hand, "top"), startWith(t, other, "mid", slower), start(t, "leaf")
 		j := join(mid, leaf)
 		join(top, mid)
 		self := func() time.Duration {
@@ -475,14 +476,14 @@ func TestWhatIsBelowALostNodeHasItsTime(t *testing.T) {
 			synctest.Wait()
 			return target.Self
 		}
-		if d := self(); d != 20*time.Second {
+		if d := self(); d != 28750*time.Millisecond {
 			t.Errorf("with a node below it has %v", d)
 		}
 		join(top, mid)
 		j.up.Close()
 		<-other.begun
 		synctest.Wait()
-		if d := self(); d != 20*time.Second {
+		if d := self(); d != 28750*time.Millisecond {
 			t.Errorf("with one below that is not fenced it has %v", d)
 		}
 		join(top, mid)

@@ -79,7 +79,7 @@ func TestALowerNodeIsNotBelieved(t *testing.T) {
 		{"load", func(h *hello) { h.Load.Free = -1 }, "load of 0 slots, -1 free"},
 		{"census", func(h *hello) { h.Load.Census = many }, "census of 1001 kinds of nodes: 1000 may be"},
 		{"count", func(h *hello) { h.Load.Census = []Count{{"linux", "amd64", -7}} }, "census of -7 nodes"},
-		{"below", func(h *hello) { h.Below = -1 }, "-1 nodes below, on 0 levels"},
+		{"below", func(h *hello) { h.Below = -1 }, "-1 nodes below, which end 0s after it"},
 		{"past", func(h *hello) { h.Runs = make([]past, maxAbove+1) }, "1001 earlier links"},
 	} {
 		world(t, func(t *testing.T) {
@@ -275,7 +275,7 @@ func TestManyThatDie(t *testing.T) {
 // FuzzBelow and FuzzAbove: whatever frame comes from a node that has joined, and
 // whatever bytes, the node does not fail, and what joined is lost.
 func FuzzBelow(f *testing.F) {
-	f.Add(uint8(frame.Beat), encode(upBeat{Seq: 1, Levels: 2, Ended: []uint64{1}}), []byte{})
+	f.Add(uint8(frame.Beat), encode(upBeat{Seq: 1, After: 2, Ended: []uint64{1}}), []byte{})
 	f.Add(uint8(frame.Answer), encode(answer{ID: 1, Rows: []Row{{Name: "a/b", OS: "l", Arch: "a", State: Up}}}), []byte{})
 	f.Add(uint8(frame.Leave), encode(leave{Reason: "bye"}), []byte{})
 	f.Add(uint8(frame.Output), []byte("x"), []byte{2, 0, 0, 0, byte(frame.Released), 1})

@@ -199,15 +199,15 @@ func (n *Node) belowLocked() (count int) {
 	return count
 }
 
-// levelsLocked returns how many levels of nodes are below on which something may
-// run.
-func (n *Node) levelsLocked() (levels int) {
+// afterLocked returns how much longer than here something may run on the nodes
+// below.
+func (n *Node) afterLocked() (after time.Duration) {
 	for _, m := range n.members {
 		for _, c := range m.allLocked() {
-			levels = max(levels, min(c.levels+1, maxLevels))
+			after = max(after, min(self(n.o.Period, n.o.Missed)+c.after, maxAfter))
 		}
 	}
-	return levels
+	return after
 }
 
 // shaking bounds what has to happen before two nodes know one another.

@@ -87,7 +87,7 @@ func (p *Parent) beat() {
 	load := n.o.Load()
 	n.mu.Lock()
 	p.seq++
-	b := upBeat{Seq: p.seq, Load: load, Below: n.belowLocked(), Levels: n.levelsLocked(), Ended: p.news}
+	b := upBeat{Seq: p.seq, Load: load, Below: n.belowLocked(), After: n.afterLocked(), Ended: p.news}
 	p.news = nil
 	if len(p.sent) < marks {
 		p.sent = append(p.sent, mark{p.seq, time.Now()})

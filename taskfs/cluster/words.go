@@ -22,7 +22,6 @@ const (
 	maxCensus = 1000
 	maxAbove  = 1000
 	maxCount  = 1 << 30
-	maxLevels = 1000
 	maxReason = 1000
 )
 
@@ -31,6 +30,7 @@ const (
 	minPeriod = time.Millisecond
 	maxPeriod = time.Hour
 	maxMissed = 1000
+	maxAfter  = maxMissed * maxPeriod
 )
 
 // A hello is the first word of the lower node.
@@ -39,10 +39,10 @@ type hello struct {
 	Side    string // "below": where this node wants to be
 	Info    Info
 	Load    Load
-	Below   int    // nodes right below it
-	Levels  int    // of nodes below it, those that are lost and not fenced too
-	Seq     uint64 // how many times this run of the program has said hello, to whomever
-	Runs    []past `json:",omitempty"` // what is not known to have ended of earlier links
+	Below   int           // nodes right below it
+	After   time.Duration // what is below it may run so much longer than it
+	Seq     uint64        // how many times this run of the program has said hello, to whomever
+	Runs    []past        `json:",omitempty"` // what is not known to have ended of earlier links
 }
 
 // A past is an earlier link of the lower node, to whomever.
@@ -68,11 +68,11 @@ type ancestor struct{ Name, Instance string }
 
 // An upBeat is a beat of the lower node.
 type upBeat struct {
-	Seq    uint64
-	Load   Load
-	Below  int
-	Levels int
-	Ended  []uint64 `json:",omitempty"` // epochs of earlier links of which nothing runs any more
+	Seq   uint64
+	Load  Load
+	Below int
+	After time.Duration
+	Ended []uint64 `json:",omitempty"` // epochs of earlier links of which nothing runs any more
 }
 
 // A downBeat is a beat of the upper node: the answer to one of the lower.
@@ -209,7 +209,7 @@ func (h hello) check() error {
 	case len(h.Runs) > maxAbove:
 		return fmt.Errorf("%d earlier links: %d may be", len(h.Runs), maxAbove)
 	}
-	if err := checkBelow(h.Below, h.Levels); err != nil {
+	if err := checkBelow(h.Below, h.After); err != nil {
 		return err
 	}
 	if err := h.Info.check(); err != nil {
@@ -218,9 +218,9 @@ func (h hello) check() error {
 	return h.Load.check()
 }
 
-func checkBelow(nodes, levels int) error {
-	if nodes < 0 || levels < 0 || levels > maxLevels {
-		return fmt.Errorf("%d nodes below, on %d levels: want at most %d levels", nodes, levels, maxLevels)
+func checkBelow(nodes int, after time.Duration) error {
+	if nodes < 0 || after < 0 || after > maxAfter {
+		return fmt.Errorf("%d nodes below, which end %v after it: want at most %v", nodes, after, time.Duration(maxAfter))
 	}
 	return nil
 }
