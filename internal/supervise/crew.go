@@ -193,6 +193,9 @@ func (c *crew) messages() (why string, orderly bool) {
 			switch kind {
 			case kindReady:
 				close(c.ready)
+			case kindBegun:
+				d := decoder{p: body}
+				c.begun(d.int(), int(d.int()))
 			case kindExits:
 				exits, err := decodeExits(body)
 				if err != nil {
@@ -209,6 +212,27 @@ func (c *crew) messages() (why string, orderly bool) {
 		}
 		p = append(p[:0:0], p...)
 	}
+}
+
+// begun notes which process a task is.
+func (c *crew) begun(id int64, pid int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.byID[id]; t != nil { // it has not ended meanwhile
+		t.pid = pid
+	}
+}
+
+// pids are the processes of the tasks that run.
+func (c *crew) pids() (pids []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.byID {
+		if t.pid != 0 {
+			pids = append(pids, t.pid)
+		}
+	}
+	return pids
 }
 
 // exited tells tasks that they have ended.
@@ -232,7 +256,7 @@ func (c *crew) sweep() error {
 	if c.h.Cgroup != "" {
 		os.WriteFile(filepath.Join(c.h.Cgroup, cgroupKill), []byte("1"), 0)
 	}
-	err := sweep(c.mark, c.cmd.Process.Pid)
+	err := sweep(c.mark, c.cmd.Process.Pid, c.pids())
 	if c.h.Cgroup != "" {
 		os.Remove(c.h.Cgroup)
 	}
@@ -245,8 +269,8 @@ func (c *crew) finish(why string, err error) {
 	wanted := c.closed
 	c.closed = true
 	var rest []exit
-	for id := range c.byID {
-		rest = append(rest, exit{ID: id, Wait: uint32(unix.SIGKILL)})
+	for id, t := range c.byID {
+		rest = append(rest, exit{ID: id, PID: t.pid, Wait: uint32(unix.SIGKILL)})
 	}
 	c.lease.close()
 	c.lease = nil

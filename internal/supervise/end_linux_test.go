@@ -118,15 +118,20 @@ func TestKilledSupervisorTakesTheFamilyAlong(t *testing.T) {
 		exited := make(chan task.Exit, 1)
 		tk := sh(1, "exec sleep 1000")
 		tk.Exited = func(x task.Exit) { exited <- x }
+		out := newSink()
+		tk.Stdout = out
+		tk.Argv[2] = "echo; exec sleep 1000"
 		if err := c.Start(tk); err != nil {
 			t.Fatal(err)
 		}
+		out.line(t, 0)
+		run(t, c, sh(2, "true")) // what is said of the first has come before
 		c.(*crew).cmd.Process.Kill()
 		if err := <-lost; err == nil || !strings.HasSuffix(err.Error(), "has ended: its supervisor was killed") {
 			t.Errorf("lost: %v", err)
 		}
 		allEnded(t, all, 0)
-		if x := <-exited; x.Status != "signal KILL" {
+		if x := <-exited; x.Status != "signal KILL" || x.PID == 0 {
 			t.Errorf("%+v", x)
 		}
 	})

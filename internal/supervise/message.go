@@ -15,6 +15,7 @@ const (
 	kindStart             // start a task
 	kindSignal            // signal a task's group
 	kindReady             // from it, first
+	kindBegun             // a task runs
 	kindExits             // tasks have ended
 	kindOver              // everything has; nothing follows
 )
@@ -177,6 +178,14 @@ func signalFrame(id int64, sig int) []byte {
 	e := newFrame(kindSignal)
 	e.int(id)
 	e.int(int64(sig))
+	return e.frame()
+}
+
+// begunFrame says which process a task is. It may come after its end.
+func begunFrame(id int64, pid int) []byte {
+	e := newFrame(kindBegun)
+	e.int(id)
+	e.int(int64(pid))
 	return e.frame()
 }
 

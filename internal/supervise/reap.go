@@ -57,6 +57,9 @@ func (s *supervisor) collectLocked() (exits []exit, none bool) {
 			delete(s.tasks, c.id)
 			x.ID, x.Real = c.id, time.Since(c.start)
 			exits = append(exits, x)
+			if !adopts && unix.Kill(-pid, 0) == nil {
+				s.groups = append(s.groups, pid)
+			}
 		} else if s.forking {
 			s.early[pid] = x
 		}
@@ -115,6 +118,10 @@ func (s *supervisor) killLocked() {
 			unix.Kill(pid, syscall.SIGKILL) // if it has left its group
 		}
 	}
+	for _, group := range s.groups {
+		unix.Kill(-group, syscall.SIGKILL)
+	}
+	s.groups = nil
 	for _, pid := range children() {
 		if s.killed[pid] {
 			continue

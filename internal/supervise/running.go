@@ -2,7 +2,6 @@ package supervise
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,6 +20,8 @@ type running struct {
 	c  *crew
 	t  task.Task
 	id int64
+
+	pid int // 0: it has not begun, as far as we know; guarded by mu of the crew
 
 	in    *input          // nil: it has none
 	outs  []*stdio.Outlet // of what it puts out
@@ -49,7 +50,7 @@ func (c *crew) Start(t task.Task) error {
 		for _, f := range r.ours {
 			f.Close()
 		}
-		return fmt.Errorf("start task %d: %w", t.Rank, err)
+		return err
 	}
 	return nil
 }
@@ -91,7 +92,7 @@ func (r *running) enter() error {
 	case c.closed:
 		return errClosed
 	case c.byRank[r.t.Rank] != nil:
-		return errors.New("it is running")
+		return errors.New("the task is running")
 	case r.t.Dir == "" && c.made:
 		r.t.Dir = c.h.Dir
 	case !filepath.IsAbs(r.t.Dir):

@@ -23,7 +23,7 @@
 // folder can be made, the tasks run in it and are ended with it, too. If the
 // supervisor itself is killed, this program ends whoever has the crew's mark in
 // its environment or is in the supervisor's session. On other systems it is the
-// tasks and their process groups that are ended.
+// tasks and their process groups that are ended; who has left these may stay.
 //
 // If both are killed at the same time, what is left of this are the tasks' own
 // deaths: what they have started may stay.

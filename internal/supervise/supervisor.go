@@ -43,6 +43,7 @@ type supervisor struct {
 	deaf    bool             // nobody may be there to read what we send; guarded by mu
 	stuck   bool             // a send waits; guarded by mu
 	killed  map[int]bool     // children that were sent KILL; guarded by mu
+	groups  []int            // of tasks that have ended, with members who have not; guarded by mu; none where we adopt them
 }
 
 // A child is a task's process.
@@ -222,6 +223,8 @@ func (s *supervisor) start(m *start, files [3]int) {
 	s.mu.Unlock()
 	if err != nil || early {
 		s.send(exitsFrame([]exit{x}))
+	} else {
+		s.send(begunFrame(m.ID, pid))
 	}
 	s.wake()
 }

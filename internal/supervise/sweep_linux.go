@@ -19,7 +19,8 @@ const afterlife = 2 * time.Second
 // has the crew's mark in the environment that it was started with, who is in the
 // supervisor's session, and their descendants. The supervisor has not been
 // waited for, so that its number, which is that of the session, is nobody else's.
-func sweep(mark string, supervisor int) error {
+// The tasks themselves the kernel has killed.
+func sweep(mark string, supervisor int, _ []int) error {
 	// It has ended when we hear of it, or is about to.
 	if p, err := hold(process{pid: supervisor}); err == nil && p.fd >= 0 {
 		err = p.await()

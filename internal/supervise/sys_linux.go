@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// adopts says that orphans become children of the supervisor.
+const adopts = true
+
 // recvFlags keep received descriptors from the programs that are started.
 const recvFlags = unix.MSG_CMSG_CLOEXEC
 

@@ -11,6 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// adopts says that orphans become children of the supervisor. Here the group of a
+// task is remembered as long as somebody may be in it.
+const adopts = false
+
 // recvFlags keep received descriptors from the programs that are started.
 const recvFlags = 0
 
@@ -76,5 +80,11 @@ func groupOf(int) int { return 0 }
 // makeCgroup would make a cgroup.
 func makeCgroup(string) string { return "" }
 
-// sweep would end what a supervisor that was killed has left.
-func sweep(string, int) error { return nil }
+// sweep ends what a supervisor that was killed has left: the groups of its tasks,
+// as far as they are known.
+func sweep(_ string, _ int, tasks []int) error {
+	for _, pid := range tasks {
+		unix.Kill(-pid, unix.SIGKILL)
+	}
+	return nil
+}

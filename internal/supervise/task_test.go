@@ -56,7 +56,7 @@ func TestFailureSaysWhatIsWrong(t *testing.T) {
 	}{
 		{task.Task{}, "no command to run"},
 		{task.Task{Argv: []string{""}}, "no command to run"},
-		{big, "start task 0: arguments and environment of "},
+		{big, "arguments and environment of "},
 	} {
 		tc.tk.Exited = func(x task.Exit) { t.Errorf("it has ended: %+v", x) }
 		if err := c.Start(tc.tk); err == nil || !strings.HasPrefix(err.Error(), tc.want) {
@@ -223,7 +223,7 @@ func TestSignalsReachTheGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.line(t, 1)
-	if err := c.Start(tk); err == nil || err.Error() != "start task 7: it is running" {
+	if err := c.Start(tk); err == nil || err.Error() != "the task is running" {
 		t.Errorf("started twice: %v", err)
 	}
 	if err := c.Signal(7, "SIGUSR1"); err != nil {
