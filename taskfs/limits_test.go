@@ -61,6 +61,25 @@ func TestIdleIsSilence(t *testing.T) {
 	})
 }
 
+// TestADeadlineForWhatRuns: it counts from when the tasks began.
+func TestADeadlineForWhatRuns(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.node("root", 4)
+		ctl := s.clone("0")
+		ctl.write("res 2\nexec hold gate")
+		time.Sleep(time.Minute)
+		if n := len(w.Running()); n != 2 {
+			t.Errorf("%d run", n)
+		}
+		ctl.write("deadline run=30s")
+		start := time.Now()
+		s.cat("0/wait")
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("it took %v more", took)
+		}
+	})
+}
+
 // TestHalt: the others end when so many have failed, or have not.
 func TestHalt(t *testing.T) {
 	for _, c := range []struct {
@@ -110,7 +129,7 @@ func TestSummary(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.node("root", 16)
 		ctl := s.clone("0")
-		s.wantCat("0/summary", "tasks 0\nreserved 0\nrunning 0\nlost 0\ndone 0\nfailed 0\nworst 0\ndropped 0\n")
+		s.wantCat("0/summary", "tasks 0\nreserved 0\nrunning 0\nlost 0\ndone 0\nfailed 0\nworst 0\ndropped 0\nrefused 0\n")
 		ctl.write("res 6")
 		for part, cmd := range map[string]string{"1": "exit 3", "2": "sleep 2s", "3": "exit 3", "4": "hold gate", "5": "hold gate"} {
 			if err := s.echo("0/"+part+"/ctl", "exec "+cmd); err != nil {
@@ -133,6 +152,7 @@ worst 129
 first 1 root 'exit 3'
 seconds min 0.000 50% 0.000 90% 2.000 99% 2.000 max 2.000
 dropped 0
+refused 0
 `)
 	})
 }

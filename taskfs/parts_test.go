@@ -61,6 +61,61 @@ func TestPartsWorkOnTheirOwn(t *testing.T) {
 	})
 }
 
+// TestAgainOfAPart: the others go on, and what it reads of theirs is what comes.
+func TestAgainOfAPart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.node("root", 4)
+		ctl := s.clone("0")
+		ctl.write("res 2\nexec cat")
+		in := s.open("0/stdin", tree.OpenWrite)
+		in.write("a")
+		synctest.Wait()
+		part := s.open("0/1/ctl", tree.OpenWrite)
+		part.fails("again", "Resources already in use")
+		part.write("kill")
+		s.wantCat("0/1/stdout", "a")
+		in.write("b")
+		synctest.Wait()
+		part.write("again cat")
+		in.write("c")
+		if err := s.echo("0/1/stdin@", "own"); err != nil {
+			t.Error(err)
+		}
+		in.close()
+		if got := s.cat("0/1/stdout"); got != "cown" && got != "ownc" {
+			t.Errorf("part 1: %q", got)
+		}
+		s.wantCat("0/0/stdout", "abc")
+		// What has ended is no input for one that has its own.
+		part.write("again\nexec cat")
+		if err := s.echo("0/1/stdin", "mine"); err != nil {
+			t.Error(err)
+		}
+		s.wantCat("0/1/stdout", "mine")
+		part.close()
+	})
+}
+
+// TestPartsPull: a part that is run alone pulls as the session does.
+func TestPartsPull(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.node("root", 4)
+		ctl := s.clone("0")
+		ctl.write("res 2\npull")
+		for _, n := range []string{"0", "1"} {
+			if err := s.echo("0/"+n+"/ctl", "exec records 1s"); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := s.echo("0/stdin", "a\nb\n"); err != nil {
+			t.Error(err)
+		}
+		if got := sorted(s.cat("0/stdout")); !strings.Contains("0: a\n1: b\n;0: b\n1: a\n", got) {
+			t.Errorf("output: %q", got)
+		}
+	})
+}
+
 // TestSettingsOfParts: what a part has no word on is as the session has it.
 func TestSettingsOfParts(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

@@ -329,6 +329,21 @@ func (sl *slot) wipe() {
 	}()
 }
 
+// endPatience is how long a wipe waits for tasks that have been killed. It takes longer
+// only if a node is lost.
+const endPatience = 5 * time.Second
+
+// ended waits until nothing of the session runs any more, so that who has wiped it
+// finds the nodes free.
+func (sl *slot) ended() {
+	timer := time.NewTimer(endPatience)
+	defer timer.Stop()
+	select {
+	case <-sl.session.Done():
+	case <-timer.C:
+	}
+}
+
 // pushed is what the tasks are to find in their folder: what is for all sessions, and
 // what is for this one.
 func (sl *slot) pushed() ([]fs.FS, error) {

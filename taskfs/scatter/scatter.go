@@ -310,6 +310,29 @@ func (s *Scatter) goneLocked(set ranks.Set) {
 	s.changedLocked()
 }
 
+// Join has tasks of the Set that were Gone read what comes from now on. After the
+// end they are told of that.
+func (s *Scatter) Join(ctx context.Context, set ranks.Set) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
+	return s.join(ctx, set)
+}
+
+// join is Join with the turn held.
+func (s *Scatter) join(ctx context.Context, set ranks.Set) error {
+	s.mu.Lock()
+	s.live, s.away = s.live.Union(set), s.away.Minus(set)
+	s.changedLocked()
+	eof := s.eof
+	s.mu.Unlock()
+	if eof {
+		return s.o.To.CloseInput(ctx, set)
+	}
+	return nil
+}
+
 // changedLocked wakes Run of Pull.
 func (s *Scatter) changedLocked() {
 	close(s.wake)
@@ -342,13 +365,5 @@ func (s *Scatter) Replay(ctx context.Context, set ranks.Set) error {
 			}
 		}
 	}
-	s.mu.Lock()
-	s.live, s.away = s.live.Union(set), s.away.Minus(set)
-	s.changedLocked()
-	eof := s.eof
-	s.mu.Unlock()
-	if eof {
-		return s.o.To.CloseInput(ctx, set)
-	}
-	return nil
+	return s.join(ctx, set)
 }

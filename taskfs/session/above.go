@@ -221,6 +221,7 @@ func (s *Session) close(list []ended, final bool) {
 		if failed(e.status) {
 			s.counts.failed++
 		}
+		s.counts.worst = max(s.counts.worst, codeOf(e.status))
 		fresh = append(fresh, e)
 		set = append(set, e.rank)
 	}
@@ -233,7 +234,7 @@ func (s *Session) close(list []ended, final bool) {
 	}
 	var over []*input // of which no task is left
 	for _, in := range inputs {
-		if !in.set.Empty() && s.goneLocked(in.set) {
+		if all || !in.p.IsWhole() && !in.set.Empty() && s.goneLocked(in.set) {
 			over = append(over, in)
 		}
 	}
@@ -250,7 +251,7 @@ func (s *Session) close(list []ended, final bool) {
 	if all {
 		s.limits.stop()
 	}
-	worst := s.worstLocked()
+	worst := s.counts.worst
 	s.mu.Unlock()
 
 	for _, in := range inputs {

@@ -60,10 +60,12 @@ func (p *Part) exec(argv []string) error {
 		*t = taskState{run: run, tries: 1, heard: time.Now()}
 	}
 	s.counts.ran += set.Len()
+	rest := p.othersLocked(set)
 	inputs := s.readyLocked(g)
 	s.limits.totalFrom(time.Now())
 	s.mu.Unlock()
-	if err := g.Exec(s.ctx, set, run.spec); err != nil {
+	err := g.Exec(s.ctx, set, run.spec)
+	if err != nil {
 		s.mu.Lock()
 		for r := range set.All() {
 			s.tasks[r] = taskState{}
@@ -86,6 +88,12 @@ func (p *Part) exec(argv []string) error {
 	}
 	s.armLimitsLocked()
 	s.mu.Unlock()
+	for _, in := range rest {
+		in.each(func(sc scatterer) { err = sc.Join(s.ctx, set.Intersect(in.set)) })
+	}
+	if err != nil {
+		return s.orReleased(err)
+	}
 	s.cfg.Say("session exec", strconv.Itoa(s.cfg.Number), run.cmd)
 	return nil
 }
@@ -149,7 +157,11 @@ func (p *Part) runLocked(argv []string) *run {
 	if nice > 0 {
 		spec.Argv = slices.Concat([]string{"nice", "-n", strconv.Itoa(niceSteps * nice)}, argv)
 	}
-	spec.Records = p.mode == scatter.Pull
+	mode := p.mode
+	if mode == "" {
+		mode = s.whole.mode
+	}
+	spec.Records = mode == scatter.Pull
 	spec.NoInput = s.noInputLocked(p)
 	return &run{spec: spec, cmd: cmd}
 }
@@ -206,7 +218,8 @@ func (s *Session) Pushed() bool {
 }
 
 // Again lets the tasks of the part, which have all ended, be run once more, and runs
-// a command if there is one.
+// a command if there is one. They read what comes from now on: of what is for more
+// than them too, if that has not ended.
 func (p *Part) Again(argv []string) error {
 	if err := p.s.begin("again"); err != nil {
 		return err
@@ -239,7 +252,7 @@ func (p *Part) again() error {
 		return gang.ErrNotStarted
 	}
 	all := s.counts.ended == s.size // the streams have ended
-	inputs := s.inputsLocked(set)
+	inputs := s.inputsWithinLocked(set)
 	s.mu.Unlock()
 	for _, in := range inputs {
 		in.stop()
@@ -254,6 +267,10 @@ func (p *Part) again() error {
 			}
 		}
 		s.tasks[r] = taskState{}
+	}
+	s.counts.worst = 0
+	for r := range s.tasks {
+		s.counts.worst = max(s.counts.worst, codeOf(s.tasks[r].status))
 	}
 	s.halt.done = false
 	s.limits.began = time.Time{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"hubfs/hub"
 	"hubfs/taskfs/gang"
@@ -43,6 +44,7 @@ type scatterer interface {
 	Fenced(set ranks.Set)
 	Gone(set ranks.Set)
 	Replay(ctx context.Context, set ranks.Set) error
+	Join(ctx context.Context, set ranks.Set) error
 }
 
 func newInput(p *Part, h *hub.Hub) *input {
@@ -159,6 +161,22 @@ func (s *Session) inputsLocked(set ranks.Set) []*input {
 		add(p)
 	}
 	return out
+}
+
+// inputsWithinLocked are the inputs that only tasks of set read.
+func (s *Session) inputsWithinLocked(set ranks.Set) []*input {
+	return slices.DeleteFunc(s.inputsLocked(set), func(in *input) bool {
+		return !in.p.ranksLocked().Minus(set).Empty()
+	})
+}
+
+// othersLocked are inputs that tasks of set, which are about to run again, read with
+// others who have them already. One that has ended is none of those for a part that
+// has an input of its own.
+func (p *Part) othersLocked(set ranks.Set) []*input {
+	return slices.DeleteFunc(p.s.inputsLocked(set), func(in *input) bool {
+		return in.scatter == nil || in.over && p.input != nil
+	})
 }
 
 // readyLocked makes ready the inputs whose tasks are all being started.

@@ -95,7 +95,10 @@ func (s *Session) armLimitsLocked() {
 	if l.timer != nil || s.released || l.run <= 0 && l.idle <= 0 && l.total <= 0 {
 		return
 	}
-	_, next := s.lateLocked(time.Now())
+	late, next := s.lateLocked(time.Now())
+	if len(late) > 0 {
+		next = 0
+	}
 	if next < 0 {
 		return
 	}
@@ -107,26 +110,29 @@ func (s *Session) armLimitsLocked() {
 func (s *Session) lateLocked(now time.Time) (late map[string][]int, next time.Duration) {
 	l := &s.limits
 	late, next = map[string][]int{}, -1
-	check := func(r int, what string, since time.Time, most time.Duration) {
+	check := func(r int, what string, since time.Time, most time.Duration) (over bool) {
 		if most <= 0 || since.IsZero() || s.tasks[r].dying {
-			return
+			return false
 		}
 		left := since.Add(most).Sub(now)
 		if left <= 0 {
 			late[what] = append(late[what], r)
-			s.tasks[r].dying = true
 		} else if next < 0 || left < next {
 			next = left
 		}
+		return left <= 0
 	}
 	for r := range s.tasks {
 		t := &s.tasks[r]
 		if t.run == nil || t.ended || t.pending {
 			continue
 		}
-		check(r, "total", l.began, l.total)
-		check(r, "run", t.began, l.run)
-		check(r, "idle", t.heard, l.idle)
+		switch {
+		case check(r, "total", l.began, l.total):
+		case check(r, "run", t.began, l.run):
+		default:
+			check(r, "idle", t.heard, l.idle)
+		}
 	}
 	return late, next
 }
@@ -140,6 +146,11 @@ func (s *Session) checkLimits() {
 	}
 	s.limits.timer = nil
 	late, _ := s.lateLocked(time.Now())
+	for _, list := range late {
+		for _, r := range list {
+			s.tasks[r].dying = true
+		}
+	}
 	s.armLimitsLocked()
 	s.mu.Unlock()
 	for what, list := range late {

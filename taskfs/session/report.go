@@ -96,15 +96,23 @@ func statusLine(number, opens int, state gang.State, compat bool, dir, cmd strin
 }
 
 // Summary is the file summary: a line for each thing that can be said of all tasks
-// together. dropped is how many frames of nodes came too late.
+// together. dropped is how many frames of nodes came too late; refused are bytes of
+// output that a hub did not take.
 func (s *Session) Summary(dropped uint64) string {
+	s.mu.Lock()
+	store := s.store
+	s.mu.Unlock()
+	refused := int64(0)
+	if store != nil {
+		refused = store.Refused()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	running, waiting, pending := 0, 0, 0
 	status := map[string]int{}
-	first, worst := -1, 0
+	first := -1
 	var took []int64
 	for r := range s.tasks {
 		switch t := &s.tasks[r]; {
@@ -117,7 +125,6 @@ func (s *Session) Summary(dropped uint64) string {
 		default:
 			status[t.status]++
 			took = append(took, t.real)
-			worst = max(worst, codeOf(t.status))
 			if first < 0 && failed(t.status) {
 				first = r
 			}
@@ -139,7 +146,7 @@ func (s *Session) Summary(dropped uint64) string {
 	for _, k := range keys[:min(len(keys), maxStatuses)] {
 		line("status %s %d", lex.Field(k), status[k])
 	}
-	line("worst %d", worst)
+	line("worst %d", s.counts.worst)
 	if first >= 0 {
 		line("first %d %s %s", first, lex.Field(s.nodeOf(first)), lex.Field(s.tasks[first].status))
 	}
@@ -152,22 +159,12 @@ func (s *Session) Summary(dropped uint64) string {
 		line("seconds min %s 50%% %s 90%% %s 99%% %s max %s", at(0), at(50), at(90), at(99), at(100))
 	}
 	line("dropped %d", dropped)
+	line("refused %d", refused)
 	return b.String()
 }
 
 // maxStatuses is how many kinds of ends summary tells apart.
 const maxStatuses = 100
-
-// worstLocked is the largest exit status.
-func (s *Session) worstLocked() int {
-	worst := 0
-	for r := range s.tasks {
-		if s.tasks[r].ended {
-			worst = max(worst, codeOf(s.tasks[r].status))
-		}
-	}
-	return worst
-}
 
 // Exit codes of what has none, as shells and hub have them.
 const (

@@ -164,7 +164,10 @@ type run struct {
 }
 
 // counts are of tasks.
-type counts struct{ ran, ended, failed int }
+type counts struct {
+	ran, ended, failed int
+	worst              int // the largest exit code
+}
 
 // New returns a session that nobody holds yet.
 func New(cfg Config) *Session {
