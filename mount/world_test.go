@@ -205,6 +205,7 @@ func (w *world) stat(name string) syscall.Stat_t {
 type program struct {
 	tb     testing.TB
 	cmd    *exec.Cmd
+	stdin  *os.File
 	stdout *os.File
 	ended  chan error
 }
@@ -220,15 +221,21 @@ func (w *world) start(name string, args ...string) *program {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	p := &program{tb: w.tb, cmd: exec.Command(name, args...), stdout: out, ended: make(chan error, 1)}
-	p.cmd.Stdout, p.cmd.Stderr = theirs, os.Stderr
+	its, in, err := os.Pipe()
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	p := &program{tb: w.tb, cmd: exec.Command(name, args...), stdin: in, stdout: out, ended: make(chan error, 1)}
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = its, theirs, os.Stderr
 	if err := p.cmd.Start(); err != nil {
 		w.tb.Fatal(err)
 	}
+	its.Close()
 	theirs.Close()
 	go func() { p.ended <- p.cmd.Wait() }() // ends with the program, which the test kills
 	w.tb.Cleanup(func() {
 		p.cmd.Process.Kill()
+		in.Close()
 		out.Close()
 	})
 	return p
