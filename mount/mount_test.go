@@ -4,6 +4,7 @@ package mount_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"hubfs/client"
+	"hubfs/hubfs"
 	"hubfs/mount"
 )
 
@@ -118,20 +120,26 @@ func TestErrorsAreErrnos(t *testing.T) {
 // TestReadsComeAtOnce: a read returns what there is, however much it asks for.
 func TestReadsComeAtOnce(t *testing.T) {
 	w := newWorld(t)
-	for _, size := range []int{1, 4 << 10, 128 << 10, 1<<20 - 1, 1 << 20, 1<<20 + 1, 3 << 20} {
-		name := fmt.Sprint("h", size)
+	const script = `
+import hashlib, mmap, os, sys
+fd, shift, left = os.open(sys.argv[1], os.O_RDONLY), int(sys.argv[2]), int(sys.argv[3])
+room = memoryview(mmap.mmap(-1, 5 << 20)) # where in a page it begins decides how much the kernel asks for
+sum = hashlib.sha256()
+while left > 0: # one read too many would wait for ever
+    n = os.readv(fd, [room[shift:shift + (4 << 20)]])
+    sum.update(room[shift:shift + n])
+    left -= n
+print(sum.hexdigest())
+`
+	const mega = 1 << 20
+	for _, size := range []int{1, 4 << 10, 128 << 10, mega - 4<<10, mega - 100, mega - 1, mega, mega + 1, 3 * mega} {
 		data := bytes.Repeat([]byte("0123456789abcde\n"), size/16+1)[:size]
+		name := fmt.Sprint("h", size)
 		w.make(name, "")
 		w.ctl("size " + name + " 8388608")
 		w.write(name, 0, string(data))
-		f := w.open(name, syscall.O_RDONLY)
-		for got := 0; got < size; { // one read too many would wait for ever
-			p := make([]byte, 4<<20+100)[100:]
-			n, err := syscall.Read(int(f), p)
-			if err != nil || n <= 0 || !bytes.Equal(p[:n], data[got:got+n]) {
-				t.Fatalf("%d bytes: read %d at %d: %v", size, n, got, err)
-			}
-			got += n
+		for _, shift := range []int{0, 100} {
+			w.start("python3", "-c", script, w.at(name), fmt.Sprint(shift), fmt.Sprint(size)).says(fmt.Sprintf("%x\n", sha256.Sum256(data)))
 		}
 	}
 }
@@ -355,6 +363,9 @@ func TestRenameReplaces(t *testing.T) {
 	if err := syscall.Rename(w.at("c"), w.at("status")); err == nil {
 		t.Error("a hub has replaced status")
 	}
+	if err := syscall.Rename(w.at("ctl"), w.at("c")); err == nil {
+		t.Error("ctl has replaced a hub")
+	}
 	w.ctl("end c")
 	if got := w.readAll("c"); got != "C" {
 		t.Errorf("c holds %q", got)
@@ -373,6 +384,35 @@ func TestFolderStaysWhereSomebodyWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.stat("e/h")
+}
+
+// TestFolderThatIsGone: who works in a folder that others have replaced works
+// nowhere, and not in the root.
+func TestFolderThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	if err := syscall.Mkdir(w.at("d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sh := w.start("sh", "-c", `cd "$0" && echo in && read go; echo x 2>/dev/null >h || echo no`, w.at("d"))
+	sh.says("in\n")
+	if err := errors.Join(w.c.Remove(t.Context(), "d"), w.c.Mkdir(t.Context(), "d", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	w.stat("d")
+	sh.stdin.WriteString("go\n")
+	sh.says("no\n")
+}
+
+// TestTruncation: where > empties a hub it does, and it is no change of the
+// length, which has no effect.
+func TestTruncation(t *testing.T) {
+	w := newWorldOf(t, hubfs.Config{Zap: true})
+	w.write("h", syscall.O_CREAT, "old")
+	w.write("h", syscall.O_TRUNC, "new")
+	w.ctl("end h")
+	if got := w.readAll("h"); got != "new" {
+		t.Errorf("h holds %q", got)
+	}
 }
 
 // TestMountGoes: by Close, from outside, and with a file open in it.

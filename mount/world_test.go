@@ -46,11 +46,14 @@ func needFUSE(tb testing.TB) {
 	}
 }
 
-func newWorld(tb testing.TB) *world {
+func newWorld(tb testing.TB) *world { return newWorldOf(tb, hubfs.Config{}) }
+
+func newWorldOf(tb testing.TB, cfg hubfs.Config) *world {
 	tb.Helper()
 	needFUSE(tb)
 	w := &world{tb: tb, dir: tb.TempDir()}
-	w.fs = hubfs.New(hubfs.Config{Name: "test", Owner: "root", Grace: time.Second})
+	cfg.Name, cfg.Owner, cfg.Grace = "test", "root", time.Second
+	w.fs = hubfs.New(cfg)
 	tb.Cleanup(func() {
 		if err := w.fs.Shutdown(context.Background()); err != nil {
 			tb.Error(err)
