@@ -386,21 +386,30 @@ func TestFolderStaysWhereSomebodyWorks(t *testing.T) {
 	w.stat("e/h")
 }
 
-// TestFolderThatIsGone: who works in a folder that others have replaced works
-// nowhere, and not in the root.
-func TestFolderThatIsGone(t *testing.T) {
+// TestFolderIsItsPath: who works in a folder that others have replaced works in
+// the new one; and who works in one that is gone works nowhere.
+func TestFolderIsItsPath(t *testing.T) {
 	w := newWorld(t)
 	if err := syscall.Mkdir(w.at("d"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	sh := w.start("sh", "-c", `cd "$0" && echo in && read go; echo x 2>/dev/null >h || echo no`, w.at("d"))
-	sh.says("in\n")
-	if err := errors.Join(w.c.Remove(t.Context(), "d"), w.c.Mkdir(t.Context(), "d", 0o755)); err != nil {
+	sh := w.start("sh", "-c", `cd "$0"; for i in 1 2 3; do if echo x 2>/dev/null >h; then echo yes; else echo no; fi; read go; done`, w.at("d"))
+	sh.says("yes\n")
+	if err := errors.Join(w.c.Remove(t.Context(), "d/h"), w.c.Remove(t.Context(), "d"), w.c.Mkdir(t.Context(), "d", 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	w.stat("d")
 	sh.stdin.WriteString("go\n")
+	sh.says("yes\n")
+	w.stat("d/h")
+	if err := errors.Join(w.c.Remove(t.Context(), "d/h"), w.c.Remove(t.Context(), "d")); err != nil {
+		t.Fatal(err)
+	}
+	sh.stdin.WriteString("go\n")
 	sh.says("no\n")
+	if infos := must(w.c.ReadDir(t.Context(), "/")); slices.ContainsFunc(infos, func(i client.Info) bool { return i.Name == "h" }) {
+		t.Error("it has worked in the root")
+	}
 }
 
 // TestTruncation: where > empties a hub it does, and it is no change of the
