@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hubfs/e2e/internal/proxy"
 )
 
 // stubborn is a command that goes on in a session of its own, ignores what can be
@@ -93,11 +95,48 @@ func TestNoOrphans(t *testing.T) {
 		s := n.session("root")
 		noOrphans(t, "the client is gone", s.running(6), func() { s.tree.c.conn.Close() })
 	})
-	t.Run("the root", func(t *testing.T) {
-		n := family(t)
-		all := n.session("root").running(6)
-		noOrphans(t, "the root is killed", all, func() { n.by["root"].signal("KILL") })
-	})
+	for _, sig := range []string{"KILL", "STOP"} {
+		t.Run("the root "+sig, func(t *testing.T) {
+			n := family(t)
+			all := n.session("root").running(6)
+			noOrphans(t, "the root "+sig, all, func() { n.by["root"].signal(sig) })
+			if sig == "STOP" {
+				n.by["root"].signal("CONT")
+			}
+		})
+	}
+	for name, kind := range map[string]proxy.Kind{
+		"cut": proxy.Cut, "reset": proxy.Reset, "blackhole": proxy.Blackhole, "silent up": proxy.SilentUp, "silent down": proxy.SilentDown,
+	} {
+		t.Run("the link "+name, func(t *testing.T) {
+			n := newNodes(t, "--heartbeat", beat.String())
+			n.start("root", "")
+			p, err := proxy.Listen("tcp", "127.0.0.1:0", "unix", n.w.socket("root"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			n.run("leaf", "--join", "tcp://"+p.Addr().String())
+			root := n.by["root"]
+			root.await("node join leaf ")
+			s := n.session("root")
+			noOrphans(t, name, s.running(2), func() {
+				switch kind {
+				case proxy.Cut:
+					p.Cut()
+				case proxy.Reset:
+					p.Reset()
+				default:
+					p.Silence(kind)
+				}
+			})
+			root.await("node lost leaf ")
+			root.await("node join leaf ") // over another connection
+			if got := n.pwd("root", 1); got != "/leaf" {
+				t.Errorf("tasks ran in %s", got)
+			}
+		})
+	}
 	for _, sig := range []string{"KILL", "STOP"} {
 		for _, victim := range []string{"inner", "leaf1"} {
 			t.Run(victim+" "+sig, func(t *testing.T) {
