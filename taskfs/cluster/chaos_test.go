@@ -17,7 +17,7 @@ import (
 // whose links are cut, fail at one end and stall, whose nodes are killed and come
 // back, and in which people fence and drain.
 func TestWhatIsFencedRunsNothing(t *testing.T) {
-	seeds, rounds := 20, 150
+	seeds, rounds := 10, 200
 	if testing.Short() {
 		seeds, rounds = 4, 60
 	}

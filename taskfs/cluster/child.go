@@ -32,7 +32,7 @@ type Child struct {
 	seq      uint64 // of its latest beat
 	lineage  uint64 // n.lineage as it was told last
 	load     Load
-	below    int                // nodes right below it
+	below    int                // nodes right below it, in whatever state
 	after    time.Duration      // what is below it may run so much longer than it
 	word     string             // how it is known that nothing of it runs; "": it is not
 	told     bool               // to go

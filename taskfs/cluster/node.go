@@ -189,10 +189,10 @@ func (n *Node) upLocked() {
 	}
 }
 
-// belowLocked returns how many nodes are right below and live.
+// belowLocked returns how many nodes right below there is something to say of.
 func (n *Node) belowLocked() (count int) {
 	for _, m := range n.members {
-		if m.now != nil && m.now.joined && m.now.state.live() {
+		if m.now != nil && m.now.joined || len(m.past) > 0 {
 			count++
 		}
 	}
@@ -200,7 +200,7 @@ func (n *Node) belowLocked() (count int) {
 }
 
 // afterLocked returns how much longer than here something may run on the nodes
-// below.
+// below; 0 if there are none, or all are fenced.
 func (n *Node) afterLocked() (after time.Duration) {
 	for _, m := range n.members {
 		for _, c := range m.allLocked() {

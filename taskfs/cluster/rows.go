@@ -25,7 +25,7 @@ type Row struct {
 	Age         time.Duration // since it was heard of
 	Epoch       uint64        // 0 for this very node
 	Executor    bool
-	Leaf        bool
+	Leaf        bool   // it has no nodes below but such as are fenced
 	Dropped     uint64 // frames of a past epoch that came late
 }
 
@@ -41,7 +41,7 @@ func (n *Node) Rows(ctx context.Context) []Row {
 	n.mu.Lock()
 	rows := []Row{{
 		Name: i.Name, OS: i.OS, Arch: i.Arch, Slots: load.Slots, Free: load.Free, Memory: i.Memory,
-		Labels: i.Labels, Load: load.Load, State: Up, Executor: i.Executor, Leaf: n.belowLocked() == 0,
+		Labels: i.Labels, Load: load.Load, State: Up, Executor: i.Executor, Leaf: n.afterLocked() == 0,
 	}}
 	var past []Row
 	for _, m := range n.members {
@@ -115,7 +115,7 @@ func (c *Child) rowLocked() Row {
 	return Row{
 		Name: c.m.name, Addr: c.Addr(), OS: i.OS, Arch: i.Arch, Slots: c.load.Slots, Free: free,
 		Memory: i.Memory, Labels: i.Labels, Load: c.load.Load, State: c.stateLocked(),
-		Age: time.Since(c.heard), Epoch: c.epoch, Executor: i.Executor, Leaf: c.below == 0,
+		Age: time.Since(c.heard), Epoch: c.epoch, Executor: i.Executor, Leaf: c.after == 0,
 		Dropped: c.m.dropped,
 	}
 }

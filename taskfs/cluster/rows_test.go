@@ -78,6 +78,27 @@ func TestRowsOfANodeThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
+// TestRowsOfTheLost are there, though nobody below a node lives.
+func TestRowsOfTheLost(t *testing.T) {
+	world(t, func(t *testing.T) {
+		hand := newByHand()
+		top, mid, leaf := start(t, "top"), startWith(t, hand, "mid"), start(t, "leaf")
+		join(top, mid)
+		j := join(mid, leaf)
+		j.up.Close()
+		<-hand.begun
+		synctest.Wait()
+		if rows := top.Rows(t.Context()); names(rows) != "top mid mid/leaf" || rows[1].Leaf || rows[2].State != Fencing {
+			t.Errorf("%+v", rows)
+		}
+		hand.done <- nil
+		synctest.Wait()
+		if rows := top.Rows(t.Context()); names(rows) != "top mid mid/leaf" || !rows[1].Leaf || rows[2].State != Fenced {
+			t.Errorf("%+v", rows)
+		}
+	})
+}
+
 // TestManyRows come in several frames.
 func TestManyRows(t *testing.T) {
 	world(t, func(t *testing.T) {

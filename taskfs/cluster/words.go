@@ -39,7 +39,7 @@ type hello struct {
 	Side    string // "below": where this node wants to be
 	Info    Info
 	Load    Load
-	Below   int           // nodes right below it
+	Below   int           // nodes right below it, in whatever state
 	After   time.Duration // what is below it may run so much longer than it
 	Seq     uint64        // how many times this run of the program has said hello, to whomever
 	Runs    []past        `json:",omitempty"` // what is not known to have ended of earlier links
