@@ -24,8 +24,11 @@ func (n *numbers) take() int {
 
 // free gives a number back, and reports whether it was taken.
 func (n *numbers) free(num int) bool {
+	if num < 0 || num/64 >= len(n.words) {
+		return false
+	}
 	i, bit := num/64, uint64(1)<<(num%64)
-	if num < 0 || i >= len(n.words) || n.words[i]&bit == 0 {
+	if n.words[i]&bit == 0 {
 		return false
 	}
 	n.words[i] &^= bit

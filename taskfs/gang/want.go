@@ -122,6 +122,8 @@ func (r *request) check() error {
 		return fmt.Errorf("%d tasks were asked for", r.N)
 	case len(r.Names) > 0 && len(r.Names) != r.N:
 		return fmt.Errorf("%d names were given for %d tasks", len(r.Names), r.N)
+	case r.World.Len() != r.N || r.World.Max() >= r.Total || r.Total > MaxTasks:
+		return fmt.Errorf("the %d tasks are the ranks %.40q of %d", r.N, r.World.String(), r.Total)
 	}
 	return nil
 }
