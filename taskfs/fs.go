@@ -149,6 +149,7 @@ type FS struct {
 	mu sync.Mutex
 	// guarded by mu
 	slots   map[int]*slot // by number: sessions, and what is left of those that were released
+	over    []*slot       // those whose session is released, ascending
 	unread  []*slot       // that were released with output nobody has read, the oldest first
 	live    int           // sessions that are not released
 	ending  map[*session.Session]bool
@@ -208,7 +209,7 @@ func (fs *FS) newPath() uint64 { return pathBit | fs.paths.Add(1) }
 // server's /status: NUMBER USER STATE TASKS DONE FAILED LABEL CMD.
 func (fs *FS) Sessions() []string {
 	fs.mu.Lock()
-	list := slices.SortedFunc(maps.Values(fs.slots), func(a, b *slot) int { return a.number - b.number })
+	list := slices.SortedFunc(maps.Values(fs.slots), byNumber)
 	fs.mu.Unlock()
 	var lines []string
 	for _, sl := range list {

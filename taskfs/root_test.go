@@ -271,11 +271,13 @@ func FuzzCtl(f *testing.F) {
 			synctest.Wait()
 			if _, err := s.walk("0"); err == nil {
 				status := s.open("0/status", tree.OpenRead)
-				if text, err := status.read(); err == nil {
-					for line := range strings.Lines(text) {
-						if !strings.HasPrefix(line, "cmd/") || !strings.HasSuffix(line, "\n") {
-							t.Errorf("status: %q", line)
-						}
+				text := ""
+				for more, err := status.read(); err == nil && more != ""; more, err = status.read() {
+					text += more
+				}
+				for line := range strings.Lines(text) {
+					if !strings.HasPrefix(line, "cmd/") || !strings.HasSuffix(line, "\n") {
+						t.Errorf("status: %q", line)
 					}
 				}
 				status.close()

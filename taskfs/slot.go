@@ -85,6 +85,7 @@ func (fs *FS) reopen(c *tree.Caller, old *slot) (*slot, error) {
 	fs.live++
 	begin := fs.begin
 	delete(fs.slots, old.number) // is ours now
+	fs.notOverLocked(old)
 	fs.mu.Unlock()
 	return fs.take(c, old.number, old, begin)
 }
@@ -102,19 +103,30 @@ func (fs *FS) roomLocked() error {
 // releasedBelow takes the lowest slot below num whose session is released and runs
 // nothing any more, nil if there is none. Such numbers are free for sessions, but not
 // for guests.
-func (fs *FS) releasedBelow(num int) (least *slot) {
+func (fs *FS) releasedBelow(num int) *slot {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	for _, sl := range fs.slots {
-		if sl.number < num && (least == nil || sl.number < least.number) && sl.session.Quiet() {
-			least = sl
+	for i, sl := range fs.over {
+		if sl.number >= num {
+			break
+		}
+		if sl.session.Quiet() {
+			fs.over = slices.Delete(fs.over, i, i+1)
+			delete(fs.slots, sl.number)
+			return sl
 		}
 	}
-	if least != nil {
-		delete(fs.slots, least.number)
-	}
-	return least
+	return nil
 }
+
+// notOverLocked takes a slot out of over.
+func (fs *FS) notOverLocked(sl *slot) {
+	if i, ok := slices.BinarySearchFunc(fs.over, sl, byNumber); ok {
+		fs.over = slices.Delete(fs.over, i, i+1)
+	}
+}
+
+func byNumber(a, b *slot) int { return a.number - b.number }
 
 // take makes a session of a number that is the caller's, in the place of old if that
 // is not nil. A place among the live is the caller's, too.
@@ -214,6 +226,10 @@ func (sl *slot) released() {
 	sl.files.drop()
 	fs.mu.Lock()
 	fs.live--
+	if fs.slots[sl.number] == sl {
+		i, _ := slices.BinarySearchFunc(fs.over, sl, byNumber)
+		fs.over = slices.Insert(fs.over, i, sl)
+	}
 	var lost []*slot
 	if sl.session.Ran() {
 		fs.unread = append(fs.unread, sl)
@@ -310,6 +326,7 @@ func (sl *slot) wipe() {
 	mine := fs.slots[sl.number] == sl
 	if mine {
 		delete(fs.slots, sl.number)
+		fs.notOverLocked(sl)
 		fs.unread = slices.DeleteFunc(fs.unread, func(u *slot) bool { return u == sl })
 		fs.changedLocked()
 	}

@@ -154,6 +154,7 @@ func (s *Session) retry(g Gang, set ranks.Set, node string) {
 		return
 	}
 	s.noteNodes(g)
+	s.relabel()
 	for run, list := range byRun {
 		some := ranks.Of(list...)
 		if err := g.Exec(s.ctx, some, run.spec); err != nil {

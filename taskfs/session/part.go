@@ -194,7 +194,7 @@ func (s *Session) Size() int {
 
 // nodeOf is the name of the node that a task is on.
 func (s *Session) nodeOf(r int) string {
-	if names := s.labels.Load(); names != nil && r < len(*names) {
+	if names := s.nodes.Load(); names != nil && r < len(*names) {
 		return (*names)[r]
 	}
 	return s.cfg.Node
@@ -208,7 +208,7 @@ func (s *Session) noteNodes(g Gang) {
 			names[t.Rank] = s.nameOf(t.Node)
 		}
 	}
-	s.labels.Store(&names)
+	s.nodes.Store(&names)
 }
 
 // nameOf is what people call the node at a path.

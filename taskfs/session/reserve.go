@@ -168,6 +168,7 @@ func (s *Session) reserve(w gang.Want) error {
 	s.mu.Lock()
 	s.gang, s.store, s.size, s.tasks = g, store, g.Size(), make([]taskState, g.Size())
 	s.mu.Unlock()
+	s.relabel()
 	s.feed.size(g.Size())
 	s.say("reserved", strconv.Itoa(g.Size()))
 	return nil
@@ -183,8 +184,20 @@ func (s *Session) orReleased(err error) error {
 
 // labelOf is what stands before a line of a task.
 func (s *Session) labelOf(rank int) string {
+	if labels := s.labels.Load(); labels != nil && rank < len(*labels) {
+		return (*labels)[rank]
+	}
+	return ""
+}
+
+// relabel makes the labels anew, of the form and the nodes that there are now.
+func (s *Session) relabel() {
 	s.mu.Lock()
-	form := s.label
+	form, size := s.label, s.size
 	s.mu.Unlock()
-	return strings.NewReplacer("%h", s.nodeOf(rank), "%n", strconv.Itoa(rank), "%%", "%").Replace(form) + ": "
+	labels := make([]string, size)
+	for r := range labels {
+		labels[r] = strings.NewReplacer("%h", s.nodeOf(r), "%n", strconv.Itoa(r), "%%", "%").Replace(form) + ": "
+	}
+	s.labels.Store(&labels)
 }

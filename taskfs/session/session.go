@@ -110,7 +110,8 @@ type Session struct {
 	whole  *Part
 	events handles.Lines
 	feed   *feed
-	labels atomic.Pointer[[]string] // by rank; set with gang and by retry
+	nodes  atomic.Pointer[[]string] // names, by rank; set with gang and by retry
+	labels atomic.Pointer[[]string] // what stands before lines, by rank; see relabel
 	work   sync.WaitGroup           // goroutines, but for the one that lets go
 	ctx    context.Context          // done when the session is released
 	cancel context.CancelFunc

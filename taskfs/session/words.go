@@ -167,11 +167,12 @@ func (s *Session) spliceWord(args []string) error {
 const maxLabel = 256
 
 func (s *Session) labelWord(args []string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(args[0]) > maxLabel || strings.Map(printable, args[0]) != args[0] {
 		return lex.Malformed("at most %d bytes without control characters", maxLabel)
 	}
+	s.mu.Lock()
 	s.label = args[0]
+	s.mu.Unlock()
+	s.relabel()
 	return nil
 }
