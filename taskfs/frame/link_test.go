@@ -51,7 +51,7 @@ func carry(l *Passive, w wire) {
 		defer w.Close()
 		for {
 			woken := make(chan struct{})
-			p, ready := l.Take(100, func() { close(woken) })
+			p, ready := l.Take(700, func() { close(woken) })
 			if !ready {
 				<-woken
 				continue
@@ -66,7 +66,7 @@ func carry(l *Passive, w wire) {
 	}()
 	go func() { // until the wire ends
 		defer l.Close()
-		buf := make([]byte, 70)
+		buf := make([]byte, 500)
 		for {
 			n, err := w.c.Read(buf)
 			for p := buf[:n]; n > 0; {
@@ -290,7 +290,7 @@ func TestTheEndIsSeenAtBothEnds(t *testing.T) {
 	eachLink(t, func(t *testing.T, a, b Link) {
 		errs := make(chan error, 4)
 		recv := func(l Link) { _, err := l.Recv(t.Context()); errs <- err }
-		for range 1000 { // more than is kept
+		for range 50 { // more than is kept
 			go a.Send(t.Context(), Frame{Output, 1, make([]byte, 100_000)}) // until the link ends
 		}
 		synctest.Wait()
