@@ -137,6 +137,7 @@ func TestDecoderSaysWhatIsWrong(t *testing.T) {
 		{piece(1, 1, 0, 0, 1, 3, 1), "1 bytes of which only 0 are remembered"},
 		{append(piece(1, 1, 0, 0, 1, 3), many...), "distance above"},
 		{append(piece(1, 1, 0, 0, 0x81, 0x80, 4, 0x82, 0x80, 8), make([]byte, maxPart+1)...), "a part of 65537 bytes, expected at most 65536"},
+		{append(halfMiB(), append(halfMiB(), 1, 1, 0, 0, 1, 2, 'x')...), "output above 0"},
 		{piece(5), "ends within a piece"},
 		{piece(5, 0, 1, 2, 'x'), "the set 0, which was not sent"},
 		{piece(5, 99, 1, 2, 'x'), "the set 99, which was not sent"},
@@ -147,4 +148,17 @@ func TestDecoderSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%.20x: %v, want an error with %q", c.body, err, c.err)
 		}
 	}
+}
+
+// halfMiB is a piece of half a MiB, most of it by reference.
+func halfMiB() []byte {
+	b := []byte{1, 1, 0, 0}
+	b = binary.AppendUvarint(b, maxOutput/2)
+	b = binary.AppendUvarint(b, maxPart<<1)
+	b = append(b, make([]byte, maxPart)...)
+	for n := maxPart; n < maxOutput/2; n += maxPart {
+		b = binary.AppendUvarint(b, maxPart<<1|1)
+		b = binary.AppendUvarint(b, maxPart)
+	}
+	return b
 }

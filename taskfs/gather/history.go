@@ -167,6 +167,7 @@ func (h *history) tail(c cursor) []byte {
 	if b := c.n.beyond; b != nil {
 		return b.begun
 	}
+	c = c.climb() // the node may have been split since
 	out := make([]byte, c.begun)
 	left := len(out)
 	for n, at := c.n, c.at; left > 0; n, at = n.parent, n.start {
@@ -181,6 +182,7 @@ func (h *history) tail(c cursor) []byte {
 
 // say adds p to what tasks have said that all are at c.
 func (h *history) say(set ranks.Set, c cursor, p []byte) {
+	c = c.climb() // the node may have been split for tasks before these
 	to, rest := c, p
 	if c.n.beyond == nil {
 		keep := p[:min(int64(len(p)), h.depth-c.at)]

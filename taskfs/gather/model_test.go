@@ -2,7 +2,9 @@ package gather
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -216,6 +218,77 @@ func interleave(t *testing.T, seed uint64) {
 	}
 }
 
+// checkSums fails if a node has another hash than that of the bytes up to its end.
+func checkSums(t *testing.T, n *node, before hash.Hash) {
+	t.Helper()
+	sum := clone(before)
+	sum.Write(n.data)
+	if n.sum != nil && !bytes.Equal(n.sum.Sum(nil), sum.Sum(nil)) {
+		t.Errorf("a wrong hash of the output up to %d", n.end())
+	}
+	for _, k := range n.kids {
+		checkSums(t, k, sum)
+	}
+}
+
+// TestGroupsAreRightWhateverIsLost has tasks say what others have said, or nearly,
+// in any pieces, alone and together, begin anew and end, while hardly anything is
+// kept.
+func TestGroupsAreRightWhateverIsLost(t *testing.T) {
+	for seed := range uint64(150) {
+		r := rand.New(rand.NewPCG(seed, 8))
+		tasks := 2 + r.IntN(12)
+		rig := newRig(Options{Tasks: tasks, Keep: int64(300 + r.IntN(4000))})
+		a := &author{r, false, make([][2]bytes.Buffer, tasks)}
+		over := make([]bool, tasks)
+		for range 400 {
+			rank := r.IntN(tasks)
+			switch k := r.IntN(100); {
+			case k < 3:
+				rig.Reset(one(rank))
+				a.said[rank] = [2]bytes.Buffer{}
+				over[rank] = false
+			case k == 3:
+				rig.End(one(rank))
+				over[rank] = true
+			case k == 4:
+				checkFolded(t, rig, Stdout, a)
+			default:
+				// What somebody has said and this task has not, if it has begun so.
+				mine := &a.said[rank][0]
+				other := a.said[r.IntN(tasks)][0].Bytes()
+				p := []byte{byte('a' + r.IntN(2))}
+				if bytes.HasPrefix(other, mine.Bytes()) && len(other) > mine.Len() && r.IntN(20) > 0 {
+					p = bytes.Clone(other[mine.Len():])
+					p = p[:1+r.IntN(len(p))]
+				} else if r.IntN(2) == 0 {
+					p = bytes.Repeat(p, 1+r.IntN(200))
+				}
+				if r.IntN(3) == 0 {
+					p = append(p, '\n')
+				}
+				var some []int
+				for i := range tasks {
+					if !over[i] && (i == rank || r.IntN(8) == 0) {
+						some = append(some, i)
+						a.said[i][0].Write(p)
+					}
+				}
+				rig.Output(ranks.Of(some...), Stdout, p)
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
+			}
+		}
+		rig.End(ranks.Span(0, tasks))
+		checkFolded(t, rig, Stdout, a)
+		rig.Reset(ranks.Span(0, tasks))
+		if h := rig.said[0]; h.kept != 0 || len(h.beyond) != 0 || len(h.root.kids) != 0 {
+			t.Fatalf("seed %d: %d bytes and %d hashes are kept of nothing", seed, h.kept, len(h.beyond))
+		}
+	}
+}
+
 // checkStream fails if a stream is not the lines of the tasks, each whole and once,
 // in the order of each task. With lines of more than 64 KiB nobody can tell where
 // they were torn; then it is as long as it must be.
@@ -299,6 +372,9 @@ func checkFolded(t *testing.T, rig rig, s Stream, a *author) {
 	if len(groups) != len(want) {
 		t.Errorf("folded: %d groups, want %d", len(groups), len(want))
 	}
+	if len(groups) == 0 {
+		return
+	}
 	before := groups[0]
 	for _, g := range groups {
 		text := a.said[g.Ranks.Min()][s-1].String()
@@ -319,6 +395,7 @@ func checkFolded(t *testing.T, rig rig, s Stream, a *author) {
 		if n := h.root.sizeTo(1 << 60); n != kept {
 			t.Errorf("%d bytes are kept, and counted as %d", n, kept)
 		}
+		checkSums(t, h.root, sha256.New())
 	}
 	if kept > rig.o.Keep {
 		t.Errorf("%d bytes are kept, at most %d", kept, rig.o.Keep)

@@ -70,7 +70,7 @@ func TestTrafficFollowsDistinctOutput(t *testing.T) {
 				t.Logf("%5d tasks a link: %7d bytes on %d links, %d on one, for %d", tier.width, all[n], len(tier.lines), most[n], len(text))
 				// A task says its text in some pieces, at its own times; each is a
 				// set, a reference, and what is around them.
-				if limit := len(text)*11/10 + 80*tier.width; most[n] > limit {
+				if limit := 2*len(text) + 80*tier.width; most[n] > limit {
 					t.Errorf("a link of %d tasks carries %d bytes, at most %d", tier.width, most[n], limit)
 				}
 			}

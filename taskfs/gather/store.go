@@ -157,15 +157,7 @@ func (s *Store) Close() {
 func (s *Store) change(f func() []write) {
 	s.order.Lock()
 	defer s.order.Unlock()
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	out := f()
-	turns := s.views.turnsLocked()
-	s.mu.Unlock()
-
+	out, turns := s.decide(f)
 	for _, t := range turns {
 		if t.reopen {
 			t.hub.Reopen()
@@ -182,9 +174,19 @@ func (s *Store) change(f func() []write) {
 	}
 	if refused > 0 {
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.refused += refused
-		s.mu.Unlock()
 	}
+}
+
+// decide runs f with the lock, unless the Store is closed.
+func (s *Store) decide(f func() []write) ([]write, []turn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil
+	}
+	return f(), s.views.turnsLocked()
 }
 
 // endLocked ends the lines that tasks have begun.

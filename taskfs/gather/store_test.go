@@ -250,6 +250,31 @@ func TestResetFlushesWhatIsBegun(t *testing.T) {
 	}
 }
 
+// TestWhoHasEndedIsInTheSameGroup: that a line is complete is not what was said.
+func TestWhoHasEndedIsInTheSameGroup(t *testing.T) {
+	s := newRig(Options{Tasks: 2})
+	s.Output(ranks.Span(0, 2), Stdout, []byte("abc"))
+	s.End(one(0))
+	is(t, "folded", s.folded(ranks.Span(0, 2), Stdout), `0-1 "abc"; `)
+}
+
+// TestALineThatIsNotKeptIsWrittenWhole, also if tasks that began it together go on
+// apart.
+func TestALineThatIsNotKeptIsWrittenWhole(t *testing.T) {
+	s := newRig(Options{Tasks: 3, Keep: 300})
+	s.Output(ranks.Span(0, 3), Stdout, bytes.Repeat([]byte("much\n"), 200))
+	before := len(read(t, s.merged))
+	for range 20 {
+		s.Output(ranks.Span(0, 3), Stdout, []byte("be"))
+	}
+	s.Output(one(0), Stdout, []byte("gun"))
+	s.Output(one(1), Stdout, []byte("lieve"))
+	s.Output(one(2), Stdout, []byte("ll"))
+	s.Output(ranks.Span(0, 3), Stdout, []byte(".\n"))
+	be := strings.Repeat("be", 20)
+	is(t, "merged", read(t, s.merged)[before:], be+"gun.\n"+be+"lieve.\n"+be+"ll.\n")
+}
+
 func TestOneTaskIsNotHeld(t *testing.T) {
 	s := newRig(Options{Tasks: 1})
 	s.Output(one(0), Stdout, []byte("promp"))
@@ -289,6 +314,11 @@ func TestCloseEndsViewsAndWaiting(t *testing.T) {
 		s.Output(one(0), Stdout, []byte("b\n"))
 		is(t, "folded", s.folded(one(0), Stdout), `0 "a\n"; `)
 		is(t, "a view made later", s.view(t, one(0), Stdout), "a\n")
+		if late, release := s.View(one(1), Stdout); !ended(late) {
+			t.Error("a view that is made after Close does not end")
+		} else {
+			release()
+		}
 	})
 }
 
