@@ -155,8 +155,8 @@ func (c *crew) send(p []byte, fds []int) error {
 	return err
 }
 
-// read takes what the supervisor says, until it has ended, and sees to it that nothing
-// is left.
+// read takes what the supervisor says, until it has ended, and sees to it
+// that nothing is left.
 func (c *crew) read() {
 	why, orderly := c.messages()
 	c.conn.Close()

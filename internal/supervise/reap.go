@@ -102,11 +102,12 @@ func (s *supervisor) wake() {
 // killLocked kills each child that was not yet killed, with its group.
 //
 // It is called once at the end's beginning and again whenever children were
-// reaped, which finds everybody, though who forks while we look may be missed: a process of
-// which we do not know yet has an ancestor who is our child and is being killed; when
-// that one has died, its children are ours, and it is reaped after that. Only children are
-// signalled, and groups in which they are: nobody else can have their numbers,
-// for they are reaped under the same lock.
+// reaped, which finds everybody, though who forks while we look may be
+// missed: a process of which we do not know yet has an ancestor who is our
+// child and is being killed; when that one has died, its children are ours,
+// and it is reaped after that. Only children are signalled, and groups in
+// which they are: nobody else can have their numbers, for they are reaped
+// under the same lock.
 func (s *supervisor) killLocked() {
 	if s.hello.Cgroup != "" {
 		os.WriteFile(filepath.Join(s.hello.Cgroup, cgroupKill), []byte("1"), 0)

@@ -146,8 +146,8 @@ func (r *running) open() error {
 	return nil
 }
 
-// pipe makes the pipe for descriptor i of the task, and returns our end. It alone does
-// not block: programs do not expect that of theirs.
+// pipe makes the pipe for descriptor i of the task, and returns our end. It
+// alone does not block: programs do not expect that of theirs.
 func (r *running) pipe(i int) (*os.File, error) {
 	read, write, err := pipe()
 	if err != nil {
@@ -179,8 +179,8 @@ func (r *running) run() {
 	go r.wait() // ends with the process and its output; crew.finish waits for it
 }
 
-// take copies one stream of output. When nobody takes it any more the task is told as a
-// pipe tells it.
+// take copies one stream of output. When nobody takes it any more the task is
+// told as a pipe tells it.
 func (r *running) take(o *stdio.Outlet) {
 	o.Run(func(err error) {
 		r.c.r.o.Log.Warn("output of a task is lost", "session", r.c.o.Session, "rank", r.t.Rank, "err", err)

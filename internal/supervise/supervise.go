@@ -3,9 +3,9 @@
 // ends, when its lease has passed, or when the program that it works for is gone.
 //
 // The supervisor is this very program, started with a flag that Main knows: a
-// program that uses a Runner calls Main before anything else. There is one for each crew
-// and no process beside it but the tasks: starting one is a message, and the fork
-// and exec of a small process.
+// program that uses a Runner calls Main before anything else. There is one
+// for each crew and no process beside it but the tasks: starting one is a
+// message, and the fork and exec of a small process.
 //
 // # What ends a task
 //
@@ -18,12 +18,13 @@
 //     kernel kills the tasks then, and this program what they have left.
 //
 // On Linux the supervisor adopts every orphan among the descendants of its
-// tasks, whatever sessions or groups these have made, and goes on killing until the
-// kernel says that it has no child any more. Where there is a cgroup of version 2 in which a
-// folder can be made, the tasks run in it and are ended with it, too. If the
-// supervisor itself is killed, this program ends whoever has the crew's mark in
-// its environment or is in the supervisor's session. On other systems it is the
-// tasks and their process groups that are ended; who has left these may stay.
+// tasks, whatever sessions or groups these have made, and goes on killing
+// until the kernel says that it has no child any more. Where there is a
+// cgroup of version 2 in which a folder can be made, the tasks run in it and
+// are ended with it, too. If the supervisor itself is killed, this program
+// ends whoever has the crew's mark in its environment or is in the
+// supervisor's session. On other systems it is the tasks and their process
+// groups that are ended; who has left these may stay.
 //
 // If both are killed at the same time, what is left of this are the tasks' own
 // deaths: what they have started may stay.
@@ -33,17 +34,17 @@
 //
 // # Ordering
 //
-// Tasks of a crew are started, and get their signals, in the order of the calls.
-// Exited comes after the last byte of output has been taken, and a process that a task
-// leaves with its output open does not keep it from coming, as package stdio
-// says.
+// Tasks of a crew are started, and get their signals, in the order of the
+// calls. Exited comes after the last byte of output has been taken, and a
+// process that a task leaves with its output open does not keep it from
+// coming, as package stdio says.
 //
 // # Blocking
 //
 // Start and Signal may wait for the supervisor to take the message, which it
-// does as fast as it can start tasks. Close waits for the end of all processes, and not
-// for the sinks. Exited is called from a goroutine of the task and may wait; Lost comes
-// when all have returned.
+// does as fast as it can start tasks. Close waits for the end of all
+// processes, and not for the sinks. Exited is called from a goroutine of the
+// task and may wait; Lost comes when all have returned.
 //
 // # Ownership
 //

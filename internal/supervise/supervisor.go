@@ -15,8 +15,8 @@ import (
 	"hubfs/shellctl"
 )
 
-// A supervisor runs in a process of its own. One goroutine receives messages and forks,
-// one reaps, and one watches the lease.
+// A supervisor runs in a process of its own. One goroutine receives messages
+// and forks, one reaps, and one watches the lease.
 type supervisor struct {
 	sock  int
 	null  int    // /dev/null, for tasks that have no input or whose output nobody takes

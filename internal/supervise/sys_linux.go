@@ -67,9 +67,10 @@ func attributes(cgroup int) *syscall.SysProcAttr {
 	}
 }
 
-// ownAttributes are those of a supervisor's process. It has a session of its own:
-// what is meant for us does not reach it, and nobody but its tasks can be in it. One that
-// somebody has stopped is continued when we end, to see that and to end its tasks.
+// ownAttributes are those of a supervisor's process. It has a session of its
+// own: what is meant for us does not reach it, and nobody but its tasks can
+// be in it. One that somebody has stopped is continued when we end, to see
+// that and to end its tasks.
 func ownAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGCONT}
 }

@@ -17,9 +17,9 @@ import (
 )
 
 // A command runs a fence agent: a program that reads its parameters, a line
-// NAME=VALUE each, from standard input (FenceAgentAPI). No shell sees them, nor does
-// who lists the processes. It succeeds if the agent does, and with verify only if that
-// says of the node afterwards that it is off.
+// NAME=VALUE each, from standard input (FenceAgentAPI). No shell sees them,
+// nor does who lists the processes. It succeeds if the agent does, and with
+// verify only if that says of the node afterwards that it is off.
 type command struct {
 	prog    string // its file
 	action  string
@@ -169,7 +169,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last returns the last line in a form for an error: quoted, for it may be anything.
+// last returns the last line in a form for an error: quoted, for it may be
+// anything.
 func (t *tail) last() string {
 	lines := bytes.Split(bytes.TrimSpace(t.b), []byte("\n"))
 	line := bytes.TrimSpace(lines[len(lines)-1])

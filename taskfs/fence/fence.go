@@ -1,22 +1,24 @@
 // Package fence makes sure that a node which is not heard of runs nothing any
 // more: methods, called by name, and the order in which they are tried.
 //
-// A node that is silent may be dead, or cut off and at work. What it did can be
-// given to another only when it is known to have ended: that is fencing. It is
-// the node right above who does it, for it alone knows when the node was heard last.
+// A node that is silent may be dead, or cut off and at work. What it did can
+// be given to another only when it is known to have ended: that is fencing.
+// It is the node right above who does it, for it alone knows when the node
+// was heard last.
 //
 // # Policies
 //
-// A policy is text, a line for each method of a node, in the order in which they are
-// tried:
+// A policy is text, a line for each method of a node, in the order in which
+// they are tried:
 //
 //	NODES METHOD [WORD] [KEY=VALUE]...
 //
-// NODES is a list of names as node[1-16,20],login, or a pattern in which * and ?
-// stand for any letters and for one. The lines with the pattern * alone are for
-// those who have no other line; who has none at all has the method watchdog.
-// Words are quoted as in a shell, and what begins with # is a comment. An unknown method
-// or parameter is an error, so that what is not there is not first missed when it is needed.
+// NODES is a list of names as node[1-16,20],login, or a pattern in which *
+// and ? stand for any letters and for one. The lines with the pattern * alone
+// are for those who have no other line; who has none at all has the method
+// watchdog. Words are quoted as in a shell, and what begins with # is a
+// comment. An unknown method or parameter is an error, so that what is not
+// there is not first missed when it is needed.
 //
 // # Methods
 //
@@ -54,9 +56,9 @@ type Target struct {
 	// Self is how long after that it ends its tasks by itself at the latest.
 	Heard time.Time
 	Self  time.Duration
-	// Ask asks the very program that is to be fenced, over another connection, to end its
-	// tasks, and returns nil when it has said that nothing runs there any more; nil
-	// if there is no other connection.
+	// Ask asks the very program that is to be fenced, over another
+	// connection, to end its tasks, and returns nil when it has said that
+	// nothing runs there any more; nil if there is no other connection.
 	Ask func(ctx context.Context) error
 }
 

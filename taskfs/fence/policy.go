@@ -127,10 +127,10 @@ func (p *Policy) steps(name string) []rule {
 	return []rule{{name: "watchdog", method: watchdog{defaultSlack}}}
 }
 
-// Run fences a node: it tries the methods for it in order until one succeeds, and
-// returns its name. event is told of each: with nil when it begins, and with the
-// error if it has failed. The error is that of all methods, or the context's; then the
-// node may still run things.
+// Run fences a node: it tries the methods for it in order until one succeeds,
+// and returns its name. event is told of each: with nil when it begins, and
+// with the error if it has failed. The error is that of all methods, or the
+// context's; then the node may still run things.
 //
 // Who hears otherwise that nothing runs there, as from a person, ends the context.
 func (p *Policy) Run(ctx context.Context, t Target, event func(method string, err error)) (method string, err error) {
