@@ -57,8 +57,12 @@ func worldProcesses(mark string) []process {
 
 func (p process) String() string { return fmt.Sprintf("process %d: %q", p.pid, p.args) }
 
-// isServer reports whether p is hubfs, or hub as a server.
+// isServer reports whether p is hubfs, or hub as a server. A supervisor of tasks is
+// none: it ends with what it works for.
 func (p process) isServer() bool {
+	if len(p.args) > 1 && p.args[1] == "--taskfs-supervisor" {
+		return false
+	}
 	// Linux says so of a program whose file is gone, as that of go run.
 	switch strings.TrimSuffix(filepath.Base(p.exe), " (deleted)") {
 	case "hubfs":

@@ -55,7 +55,6 @@ func TestAServerForOneConnectionGoesWithIt(t *testing.T) {
 	}
 }
 
-
 // TestAServerForOneConnectionEndsWhenItIsTold, with the connection.
 func TestAServerForOneConnectionEndsWhenItIsTold(t *testing.T) {
 	inPrivate(t)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"hubfs/hubfs"
@@ -57,8 +58,11 @@ func (n NodeConfig) policy() (*fence.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	reg := fence.NewRegistry()
-	return fence.ParsePolicy(reg, string(text))
+	p, err := fence.ParsePolicy(fence.NewRegistry(), string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.Fence, err)
+	}
+	return p, nil
 }
 
 // taskDir is where tasks start: where the server was started, or at home if that

@@ -12,40 +12,10 @@ import (
 
 	"hubfs/client"
 	"hubfs/p9"
+	"hubfs/taskfs/cluster"
 	"hubfs/taskfs/frame"
 	"hubfs/tree"
 )
-
-// An end is an open of the file, as a node serves it.
-type end struct{ l *frame.Passive }
-
-func (e end) Close() error { return e.l.Close() }
-func (e end) CancelRead()  { e.l.CancelTake() }
-
-func (e end) ReadStream(dst []tree.Piece, _ int64, max int, wake func()) ([]tree.Piece, bool, error) {
-	p, ready := e.l.Take(max, wake)
-	if len(p) > 0 {
-		dst = append(dst, tree.Piece{Data: p})
-	}
-	return dst, ready, nil
-}
-
-func (e end) WriteStream(p tree.Piece, _ int64, wake func()) (int, bool, error) {
-	ready, err := e.l.Put(p.Data, wake)
-	if !ready || err != nil {
-		return 0, ready, err
-	}
-	n := len(p.Data)
-	p.Free()
-	return n, true, nil
-}
-
-func (e end) CancelWrite() int { e.l.CancelPut(); return 0 }
-
-func open(*tree.Caller) (tree.Handle, frame.Link) {
-	l := frame.NewPassive("above")
-	return end{l}, l
-}
 
 // echo is a lower node: it answers each frame, until it is told to leave.
 func echo(ctx context.Context, l frame.Link) error {
@@ -100,7 +70,7 @@ func (u *upper) dial(context.Context) (io.ReadWriteCloser, error) {
 }
 
 func (u *upper) joiner() *Joiner {
-	return &Joiner{User: "leaf", Addr: "upper", Dial: u.dial, Options: client.Options{Ordered: true}, Open: open, Above: echo}
+	return &Joiner{User: "leaf", Addr: "upper", Dial: u.dial, Options: client.Options{Ordered: true}, Open: cluster.NewUplink, Above: echo}
 }
 
 // ask sends a frame and wants it back.
