@@ -91,7 +91,7 @@ func (sl *slot) ctl(c *tree.Caller, p *session.Part, may bool, data []byte) (int
 		}
 		if p.IsWhole() && line[0] == "wipe" {
 			sl.wipe()
-			sl.ended()
+			sl.settle()
 		}
 		return nil
 	})

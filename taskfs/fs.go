@@ -166,6 +166,8 @@ const (
 	maxSessions = 10_000
 	maxFiles    = 256 << 20
 	maxUnread   = 64 // sessions whose output is kept for who has not read it
+	// unreadFor is how long such output is a reason for the server to stay.
+	unreadFor = 10 * time.Minute
 )
 
 // pathBit is in all qid.paths of this package.
@@ -233,8 +235,8 @@ func (fs *FS) say(what string, about ...string) {
 	fs.events.Say(line)
 }
 
-// InUse reports whether a session is held, or persists, or has output that
-// nobody has read yet: a reason for a server to stay. Ask Changed first: its
+// InUse reports whether a session is held, or persists, or has left output in the
+// last minutes that nobody has read yet: a reason for a server to stay. Ask Changed first: its
 // channel is closed when InUse may have a new answer.
 func (fs *FS) InUse() bool {
 	fs.mu.Lock()

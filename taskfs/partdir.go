@@ -223,9 +223,15 @@ func (d *outDir) List(c *tree.Caller) ([]tree.Info, error) {
 
 func (d *outDir) file(name string) tree.Node {
 	sl := d.sl
-	folded := func(st gather.Stream) tree.Node {
+	folded := func(st gather.Stream, stream string) tree.Node {
 		return &text{meta: sl.meta("out/", name, 0o444), opened: func(n int) { sl.session.Opened(sl.session.Whole(), n) },
-			content: func() (string, error) { return sl.session.Folded(st) }}
+			content: func() (string, error) {
+				text, err := sl.session.Folded(st)
+				if err == nil {
+					sl.readOut(stream) // in another form
+				}
+				return text, err
+			}}
 	}
 	base, place, _ := strings.Cut(name, "@")
 	if place != "" || strings.HasSuffix(name, "@") {
@@ -237,9 +243,9 @@ func (d *outDir) file(name string) tree.Node {
 	case base == "labelled":
 		return d.hub("out/labelled", name, name)
 	case name == "folded":
-		return folded(gather.Stdout)
+		return folded(gather.Stdout, "stdout")
 	case name == "folded.err":
-		return folded(gather.Stderr)
+		return folded(gather.Stderr, "stderr")
 	case name == "bynode":
 		return &byNodeDir{sl.meta("out/", name, tree.ModeDir|0o555), sl}
 	}

@@ -81,6 +81,7 @@ func TestAgainOfAPart(t *testing.T) {
 		if err := s.echo("0/1/stdin@", "own"); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait()
 		in.close()
 		if got := s.cat("0/1/stdout"); got != "cown" && got != "ownc" {
 			t.Errorf("part 1: %q", got)

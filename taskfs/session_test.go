@@ -233,6 +233,68 @@ func TestOutputStaysUntilItWasRead(t *testing.T) {
 	})
 }
 
+// TestInUse: output that was read keeps no server, nor does for ever what nobody reads.
+func TestInUse(t *testing.T) {
+	for _, read := range [][]string{{"0/stdout", "0/stderr"}, {"0/out/labelled"}, {"0/out/folded", "0/out/folded.err"}} {
+		inWorld(t, func(t *testing.T, w *world) {
+			s := w.node("root", 8)
+			ctl := s.clone("0")
+			ctl.write("exec echo hello")
+			s.cat("0/wait")
+			for _, path := range read {
+				s.cat(path)
+			}
+			ctl.close()
+			synctest.Wait()
+			if s.InUse() {
+				t.Errorf("in use after %v were read", read)
+			}
+		})
+	}
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.node("root", 8)
+		ctl := s.clone("0")
+		ctl.write("exec echo hello")
+		s.cat("0/wait")
+		ctl.close()
+		time.Sleep(9 * time.Minute)
+		if !s.InUse() {
+			t.Error("not in use, and there is something to read")
+		}
+		changed := s.Changed()
+		time.Sleep(2 * time.Minute)
+		select {
+		case <-changed:
+		default:
+			t.Error("nobody was told")
+		}
+		if s.InUse() {
+			t.Error("in use for ever")
+		}
+		s.wantCat("0/stdout", "hello\n")
+	})
+}
+
+// TestManyWhoAreNotRead: the output of some is kept, not of all that there ever were.
+func TestManyWhoAreNotRead(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.node("root", 8)
+		var all []*file
+		for i := range maxUnread + 1 {
+			ctl := s.clone(fmt.Sprint(i))
+			ctl.write("exec echo hello")
+			s.cat(fmt.Sprint(i) + "/wait")
+			all = append(all, ctl)
+		}
+		for _, ctl := range all {
+			ctl.close()
+			synctest.Wait()
+		}
+		s.catFails("0/stdout", "Resources already released")
+		s.wantCat("1/stdout", "hello\n")
+	})
+}
+
 // TestKilledByRelease: tasks that run are killed, and readers come to the end.
 func TestKilledByRelease(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

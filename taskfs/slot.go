@@ -230,9 +230,26 @@ func (sl *slot) released() {
 		i, _ := slices.BinarySearchFunc(fs.over, sl, byNumber)
 		fs.over = slices.Insert(fs.over, i, sl)
 	}
+	fs.changedLocked()
+	fs.mu.Unlock()
+	// Ends when the session's tasks have.
+	go func() {
+		<-sl.session.Done()
+		sl.ended()
+	}()
+	fs.say("session released", strconv.Itoa(sl.number))
+}
+
+// ended notes that nothing of the session runs any more, and whether it has left
+// something to read.
+func (sl *slot) ended() {
+	fs := sl.fs
+	fs.mu.Lock()
+	delete(fs.ending, sl.session)
 	var lost []*slot
-	if sl.session.Ran() {
+	if fs.slots[sl.number] == sl && !sl.empty() {
 		fs.unread = append(fs.unread, sl)
+		time.AfterFunc(unreadFor, func() { fs.notUnread(sl) })
 		if n := len(fs.unread) - maxUnread; n > 0 {
 			lost = slices.Clone(fs.unread[:n])
 			fs.unread = slices.Delete(fs.unread, 0, n)
@@ -243,16 +260,14 @@ func (sl *slot) released() {
 	for _, old := range lost {
 		old.forget()
 	}
-	s := sl.session
-	// Ends when the session's tasks have.
-	go func() {
-		<-s.Done()
-		fs.mu.Lock()
-		delete(fs.ending, s)
-		fs.changedLocked()
-		fs.mu.Unlock()
-	}()
-	fs.say("session released", strconv.Itoa(sl.number))
+}
+
+// notUnread takes a slot from those that somebody may come to read.
+func (fs *FS) notUnread(sl *slot) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.unread = slices.DeleteFunc(fs.unread, func(u *slot) bool { return u == sl })
+	fs.changedLocked()
 }
 
 // readOut is told that somebody has read a stream to its end.
@@ -263,11 +278,8 @@ func (sl *slot) readOut(name string) {
 	sl.mu.Lock()
 	sl.drained[name] = true
 	sl.mu.Unlock()
-	sl.fs.mu.Lock()
-	defer sl.fs.mu.Unlock()
-	if n := len(sl.fs.unread); n > 0 && sl.session.Released() && sl.empty() {
-		sl.fs.unread = slices.DeleteFunc(sl.fs.unread, func(u *slot) bool { return u == sl })
-		sl.fs.changedLocked()
+	if sl.session.Released() && sl.empty() {
+		sl.fs.notUnread(sl)
 	}
 }
 
@@ -350,9 +362,9 @@ func (sl *slot) wipe() {
 // only if a node is lost.
 const endPatience = 5 * time.Second
 
-// ended waits until nothing of the session runs any more, so that who has wiped it
+// settle waits until nothing of the session runs any more, so that who has wiped it
 // finds the nodes free.
-func (sl *slot) ended() {
+func (sl *slot) settle() {
 	timer := time.NewTimer(endPatience)
 	defer timer.Stop()
 	select {

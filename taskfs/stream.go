@@ -154,6 +154,10 @@ func (h *hubHandle) ReadStream(dst []tree.Piece, off int64, max int, wake func()
 	dst, ready, err := h.r.ReadStream(dst, off, max, wake)
 	if err == nil && ready && len(dst) == had && max > 0 {
 		h.f.sl.readOut(h.f.outName)
+		if h.f.outName == "out/labelled" { // has both
+			h.f.sl.readOut("stdout")
+			h.f.sl.readOut("stderr")
+		}
 	}
 	return dst, ready, err
 }

@@ -97,11 +97,12 @@ func wild(name string) string {
 
 // parseSize reads a number of bytes, as 512m or 4G.
 func parseSize(text string) (int64, error) {
-	digits := strings.TrimRight(strings.ToLower(text), "b")
-	shift := 0
-	if i := strings.IndexAny("kmgt", string(digits[max(0, len(digits)-1):])); digits != "" && i >= 0 {
-		shift = 10 * (i + 1)
-		digits = digits[:len(digits)-1]
+	digits, shift := strings.ToLower(text), 0
+	for i, unit := range []string{"k", "m", "g", "t"} {
+		if d, ok := strings.CutSuffix(strings.TrimSuffix(digits, "b"), unit); ok {
+			digits, shift = d, 10*(i+1)
+			break
+		}
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || n < 1 || n > (1<<62)>>shift {
