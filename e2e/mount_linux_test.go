@@ -212,3 +212,75 @@ func TestServerMounts(t *testing.T) {
 		t.Errorf("a server that cannot mount says %q", answer)
 	}
 }
+
+// TestTaskfsIsFiles: a session from Python, as the log of 2010 has it, and one
+// from the shell, with a program that it brings along.
+func TestTaskfsIsFiles(t *testing.T) {
+	w := newWorld(t)
+	dir := w.mountpoint()
+	w.want("mount", dir)
+
+	const session = `
+import os, sys
+remote = sys.argv[1] + "/remote/"
+ctl = open(remote + "clone", "r+")
+n = ctl.read()
+print("session", n)
+ctl.write("res 3"); ctl.flush()
+ctl.write("exec cat"); ctl.flush()
+stdio = open(remote + n + "/stdio", "w")
+stdio.write("hello\n")
+stdio.close()
+print(open(remote + n + "/stdio").read(), end="")
+print(len(open(remote + n + "/wait").readlines()), "have ended")
+print([line.split()[2] for line in open(remote + n + "/status")])
+print(sorted(f for f in os.listdir(remote + n) if f.isdigit()))
+try:
+    ctl.write("nonsense"); ctl.flush()
+except OSError as e:
+    print(e.strerror)
+`
+	script := filepath.Join(w.dir, "session.py")
+	if err := os.WriteFile(script, []byte(session), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const want = `session 0
+hello
+hello
+hello
+3 have ended
+['Done', 'Done', 'Done']
+['0', '1', '2']
+Invalid argument
+`
+	if got := w.sh("python3 session.py mnt"); got != want {
+		t.Errorf("Python sees\n%s, want\n%s", got, want)
+	}
+
+	got := w.sh(`cd mnt/remote
+exec 3<>clone
+n=$(cat <&3)
+printf '#!/bin/sh\necho $TASKFS_RANK of $TASKFS_SIZE\ncat\n' >$n/fs/prog
+chmod +x $n/fs/prog
+mkdir $n/fs/data && cp $n/fs/prog $n/fs/data/copy && cmp $n/fs/prog $n/fs/data/copy || exit
+echo res 2 >&3
+echo exec ./prog >&3
+echo for all >$n/stdin
+sort $n/stdout
+cat $n/1/stdout`)
+	if want := "0 of 2\n1 of 2\nfor all\nfor all\n1 of 2\nfor all\n"; got != want {
+		t.Errorf("the shell sees\n%s, want\n%s", got, want)
+	}
+
+	// Who waits for what a task has not said yet is interrupted all the same.
+	term := dialogue.Start(t, w.command("sh", "-i"), dialogue.Options{Timeout: patience})
+	term.Type("exec 3<>" + dir + "/remote/clone; n=$(cat <&3); echo res 2 >&3; echo exec sleep 1000 >&3; echo run''ning\r")
+	term.Expect("running")
+	term.Type("cat " + dir + "/remote/nodes " + dir + "/remote/$n/stdout\r")
+	term.Expect(" dropped=0")
+	term.Type("\x03")
+	term.Type("echo go''es on; exec 3>&-; exit 0\r")
+	term.Expect("goes on")
+	term.Exits(0)
+	w.want("umount", dir)
+}
