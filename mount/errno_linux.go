@@ -47,7 +47,7 @@ var words = []struct {
 func (t *tree) errno(op, path string, err error) syscall.Errno {
 	e := errnoOf(err)
 	if e != 0 && e != syscall.EINTR && e != syscall.ENOENT {
-		t.log.Info(op, "path", "/"+path, "err", reason(err))
+		t.complaints.add(op, path, err)
 	}
 	return e
 }

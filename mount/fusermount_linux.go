@@ -1,7 +1,6 @@
 package mount
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -108,13 +107,13 @@ func helper() string {
 }
 
 // open mounts a new FUSE device on dir, and returns the descriptor through which
-// it is served, and who unmounts it when we are gone.
-func open(dir, source string) (fd int, w *watcher, err error) {
+// it is served.
+func open(dir, source string) (fd int, err error) {
+	source = cmp.Or(source, "hub")
 	if h := helper(); h != "" {
 		return openWith(h, dir, source)
 	}
-	fd, err = openDirect(dir, source)
-	return fd, nil, err
+	return openDirect(dir, source)
 }
 
 // openDirect mounts as root.
@@ -125,7 +124,7 @@ func openDirect(dir, source string) (int, error) {
 	}
 	options := fmt.Sprintf("fd=%d,rootmode=%o,user_id=%d,group_id=%d,max_read=%d",
 		fd, syscall.S_IFDIR, os.Geteuid(), os.Getegid(), maxIO)
-	if err := syscall.Mount(cmp.Or(source, "hub"), dir, fsType, syscall.MS_NOSUID|syscall.MS_NODEV, options); err != nil {
+	if err := syscall.Mount(source, dir, fsType, syscall.MS_NOSUID|syscall.MS_NODEV, options); err != nil {
 		syscall.Close(fd)
 		return -1, &Error{
 			Text: fmt.Sprintf("mount on %s: %v", dir, err),
@@ -136,43 +135,34 @@ func openDirect(dir, source string) (int, error) {
 	return fd, nil
 }
 
-// A watcher is the process of fusermount, which stays, and unmounts when its
-// connection to us ends, however that comes.
-type watcher struct {
-	conn *net.UnixConn
-	cmd  *exec.Cmd
-}
-
 // openWith mounts with fusermount, which opens the device and sends it over the
-// connection that it has as $_FUSE_COMMFD.
-func openWith(program, dir, source string) (fd int, w *watcher, err error) {
+// connection that it has as $_FUSE_COMMFD. go-fuse does so too, but leaves what
+// fusermount says on our standard error.
+func openWith(program, dir, source string) (fd int, err error) {
 	conn, theirs, err := connection()
 	if err != nil {
-		return -1, nil, err
+		return -1, err
 	}
-	defer theirs.Close()
-	var said bytes.Buffer
-	options := fmt.Sprintf("auto_unmount,nosuid,nodev,subtype=hub,max_read=%d,fsname=%s", maxIO, escape(cmp.Or(source, "hub")))
+	defer conn.Close()
+	options := fmt.Sprintf("nosuid,nodev,subtype=hub,max_read=%d,fsname=%s", maxIO, escape(source))
 	cmd := exec.Command(program, "-o", options, "--", dir)
 	cmd.Args[0] = filepath.Base(program)
 	cmd.Env = []string{"_FUSE_COMMFD=3"}
 	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		conn.Close()
-		return -1, nil, err
-	}
+	said, err := cmd.CombinedOutput()
 	theirs.Close()
-	w = &watcher{conn, cmd}
-	if fd, err = receive(conn); err == nil {
-		return fd, w, nil
+	if err == nil {
+		fd, err = receive(conn) // it is there
 	}
-	w.end() // it has ended, and has said why
-	why := strings.TrimPrefix(strings.TrimSpace(said.String()), filepath.Base(program)+": ")
-	if why == "" {
-		why = err.Error()
+	if err == nil {
+		return fd, nil
 	}
-	return -1, nil, &Error{Text: fmt.Sprintf("mount on %s: %s", dir, why), Hint: whyNot(why), Err: err}
+	why := strings.TrimPrefix(strings.TrimSpace(string(said)), cmd.Args[0]+": ")
+	return -1, &Error{
+		Text: fmt.Sprintf("mount on %s: %s", dir, cmp.Or(why, err.Error())),
+		Hint: whyNot(why),
+		Err:  err,
+	}
 }
 
 // whyNot is what to do about what fusermount says.
@@ -225,16 +215,6 @@ func receive(conn *net.UnixConn) (int, error) {
 		}
 	}
 	return -1, errors.New("it has sent no device")
-}
-
-// end lets the watcher go and waits for it. There may be none.
-func (w *watcher) end() error {
-	if w == nil {
-		return nil
-	}
-	w.conn.Close()
-	w.cmd.Wait() // its status says whether there was something left to unmount
-	return nil
 }
 
 // unmount takes the mount on dir away, at once: what is open in it stays so. If

@@ -39,7 +39,7 @@
 //
 // The Conn stays the caller's. When it ends the mount is still there, and
 // everything in it fails with ENOTCONN, until Close. The mount goes with the
-// process, also if that is killed, where fusermount3 sees to it.
+// process, also if that is killed: another, which does no more, sees to it.
 //
 // The server decides who may do what, and decides it for whom the Conn is
 // attached as; the kernel lets nobody else into the folder, not even root.

@@ -23,7 +23,7 @@ type Mount struct {
 	done chan struct{} // closed when it is unmounted and nobody uses it any more
 
 	close   func() error // once
-	watcher *watcher     // unmounts when we are gone; nil: there is none
+	watcher *watcher
 }
 
 // New mounts the tree of c on the folder dir, which must be there. What a
@@ -36,14 +36,19 @@ func New(c *client.Conn, dir string, o Options) (*Mount, error) {
 	if err := Check(dir); err != nil {
 		return nil, err
 	}
-	fd, w, err := open(dir, o.Source)
+	fd, err := open(dir, o.Source)
 	if err != nil {
 		return nil, err
+	}
+	w, err := watch(dir)
+	if err != nil {
+		syscall.Close(fd)
+		return nil, errors.Join(fmt.Errorf("mount %s: %w", dir, err), unmount(dir))
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	t := &tree{c: c, log: o.Log}
+	t := &tree{c: c, complaints: complaints{log: o.Log}}
 	logger := slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)
 	raw := fs.NewNodeFS(&folder{t: t}, &fs.Options{NullPermissions: true, Logger: logger})
 	// Named by its descriptor the device is taken as it is, mounted by us.
@@ -59,7 +64,9 @@ func New(c *client.Conn, dir string, o Options) (*Mount, error) {
 		Logger:            logger,
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("mount %s: %w", dir, err), unmount(dir), w.end())
+		err = errors.Join(fmt.Errorf("mount %s: %w", dir, err), unmount(dir))
+		w.dismiss()
+		return nil, err
 	}
 	m := &Mount{dir: dir, watcher: w, done: make(chan struct{})}
 	m.close = sync.OnceValue(m.unmount)
@@ -79,14 +86,15 @@ func (m *Mount) Done() <-chan struct{} { return m.done }
 func (m *Mount) Close() error { return m.close() }
 
 func (m *Mount) unmount() error {
+	defer m.watcher.dismiss()
 	select {
 	case <-m.done: // somebody else has
-		return m.watcher.end()
+		return nil
 	default:
 	}
 	err := unmount(m.dir)
 	if errors.Is(err, syscall.EINVAL) {
-		err = nil // somebody else has, and somebody uses it still
+		return nil // somebody else has, and somebody uses it still
 	}
-	return errors.Join(err, m.watcher.end())
+	return err
 }

@@ -1,7 +1,6 @@
 package mount
 
 import (
-	"log/slog"
 	"sync/atomic"
 	"syscall"
 
@@ -13,10 +12,10 @@ import (
 
 // A tree is what the nodes of a mount share.
 type tree struct {
-	c      *client.Conn
-	log    *slog.Logger
-	owners owners
-	nodes  atomic.Uint64 // counts nodes, for each to be another to the kernel
+	c          *client.Conn
+	complaints complaints
+	owners     owners
+	nodes      atomic.Uint64 // counts nodes, for each to be another to the kernel
 }
 
 // identity says to the kernel what node this is: none that it knows. The number
