@@ -67,7 +67,7 @@ func (g *Gang) run(set ranks.Set, s *Spec) error {
 			return err
 		}
 	}
-	runs := g.beginLocked(set)
+	runs := g.beginLocked(set, s)
 	g.mu.Unlock()
 	begin(runs, s)
 	return nil
@@ -89,7 +89,7 @@ func (g *Gang) execute(set ranks.Set, s *Spec) error {
 			able = append(able, r)
 		}
 	}
-	runs := g.beginLocked(ranks.Of(able...))
+	runs := g.beginLocked(ranks.Of(able...), s)
 	g.mu.Unlock()
 	begin(runs, s)
 	return nil
@@ -101,11 +101,12 @@ type run struct {
 	own ranks.Set
 }
 
-func (g *Gang) beginLocked(set ranks.Set) []run {
+func (g *Gang) beginLocked(set ranks.Set, s *Spec) []run {
 	var runs []run
 	for r := range set.All() {
-		g.tasks[r].state = Execute
-		g.tasks[r].tries++
+		t := &g.tasks[r]
+		t.state, t.dir = Execute, s.Dir
+		t.tries++
 	}
 	g.eachLocked(set, func(p *part, own ranks.Set) { runs = append(runs, run{p, own}) })
 	return runs

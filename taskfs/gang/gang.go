@@ -111,6 +111,7 @@ type branch interface {
 type taskState struct {
 	state State
 	tries int
+	dir   string // where the last try was told to start; "": where its node says
 	part  *part
 	exit  task.Exit
 }

@@ -183,6 +183,47 @@ func TestALostNodesTasksRunElsewhere(t *testing.T) {
 	})
 }
 
+// TestANodeThatLeavesAndOneThatComes: what one had the other gets, while the
+// session runs.
+func TestANodeThatLeavesAndOneThatComes(t *testing.T) {
+	planted(t, func(t *testing.T, f *forest) {
+		top, _ := f.flat(2)
+		rec := newRecord()
+		g := reserve(t, top.Node, Want{N: 4, Number: top.Number()}, rec)
+		spec := Spec{Argv: []string{"hold", "gate", "%r on %n"}, Session: "s0", Dir: "/tmp"}
+		if err := g.Exec(t.Context(), all(g), spec); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s := g.Tasks()[3]; s.Dir != "/tmp" {
+			t.Errorf("status: %+v", s)
+		}
+		begun := time.Now()
+		if err := f.named("leaf2").Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// It says that nothing runs there any more: nobody has to wait.
+		rec.until(t, "they are fenced", func() bool { return rec.state[2] == "fenced" && rec.state[3] == "fenced" })
+		if d := time.Since(begun); d > time.Second {
+			t.Errorf("fenced after %v", d)
+		}
+		f.join(top, f.node("leaf3", 2))
+		if err := g.Replace(t.Context(), ranks.Of(2, 3)); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Exec(t.Context(), ranks.Of(2, 3), spec); err != nil {
+			t.Fatal(err)
+		}
+		f.w.Open("gate")
+		rec.until(t, "all have ended", func() bool { return len(rec.exits) == 4 })
+		if got, want := rec.text(), "0: 0 on leaf1\n1: 1 on leaf1\n2: 2 on leaf3\n3: 3 on leaf3\n"; got != want {
+			t.Errorf("output:\n%s", got)
+		}
+		release(t, g)
+		rec.check(t)
+	})
+}
+
 // TestACutLinkEndsItsTasks at once, on the node and on all below it.
 func TestACutLinkEndsItsTasks(t *testing.T) {
 	planted(t, func(t *testing.T, f *forest) {
@@ -286,6 +327,43 @@ func TestAllOrNothing(t *testing.T) {
 		}
 		f.named("leaf21").runner.Refuse(nil)
 		release(t, reserve(t, top.Node, Want{N: 8, Min: 8}, newRecord()))
+	})
+}
+
+// TestWhatIsLostWhileOthersReserve is told when all have.
+func TestWhatIsLostWhileOthersReserve(t *testing.T) {
+	planted(t, func(t *testing.T, f *forest) {
+		top, links := f.tree(2, 1)
+		f.named("leaf21").runner.Slow(3 * time.Second)
+		time.AfterFunc(time.Second, links["leaf11"].cut)
+		rec := newRecord()
+		g := reserve(t, top.Node, Want{N: 6, Number: top.Number()}, rec)
+		rec.until(t, "they are fenced", func() bool { return rec.state[0] == "fenced" && rec.state[1] == "fenced" })
+		if got := states(g); got != "Fenced 2, Reserved 4" {
+			t.Errorf("states: %s", got)
+		}
+		release(t, g)
+	})
+}
+
+// TestSlotsThatAreTakenMeanwhile: who wants no more than there are free gets none
+// that another session has taken since they were offered.
+func TestSlotsThatAreTakenMeanwhile(t *testing.T) {
+	planted(t, func(t *testing.T, f *forest) {
+		top, _ := f.flat(1)
+		leaf := f.named("leaf1")
+		want, _ := Want{N: 2, Min: 2}.request("top")
+		shares, err := top.shares(t.Context(), &want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf.occupy(1, false) // by another
+		g := newGang(top.Node, &want, newRecord(), visit{})
+		if _, err := top.take(t.Context(), g, shares); !errors.Is(err, ErrInsufficient) {
+			t.Errorf("taken: %v", err)
+		}
+		leaf.vacate(1)
+		release(t, reserve(t, top.Node, Want{N: 2, Min: 2}, newRecord()))
 	})
 }
 

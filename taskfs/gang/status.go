@@ -66,6 +66,9 @@ func (g *Gang) Tasks() []TaskStatus {
 	for r := range list {
 		t, s := &g.tasks[r], &list[r]
 		s.Rank, s.State, s.Tries = r, t.state, t.tries
+		if t.dir != "" {
+			s.Dir = t.dir
+		}
 		if t.state.over() {
 			s.Exit = t.exit
 		}

@@ -20,6 +20,7 @@ type Runner struct {
 	crews  map[*crew]bool
 	pid    int
 	refuse error
+	slow   time.Duration
 }
 
 // Runner returns a machine. The name is for Running and Faults.
@@ -32,6 +33,13 @@ func (r *Runner) Refuse(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refuse = err
+}
+
+// Slow has the next crews take a time to be made.
+func (r *Runner) Slow(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slow = d
 }
 
 // Crews returns how many there are.
@@ -57,6 +65,15 @@ func (r *Runner) Crash() {
 
 // Crew implements task.Runner.
 func (r *Runner) Crew(ctx context.Context, o task.CrewOptions) (task.Crew, error) {
+	r.mu.Lock()
+	slow := r.slow
+	r.mu.Unlock()
+	if slow > 0 {
+		select {
+		case <-time.After(slow):
+		case <-ctx.Done():
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
