@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -277,5 +278,56 @@ func TestSupervisorHasANameOfItsOwn(t *testing.T) {
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", c.(*crew).cmd.Process.Pid))
 	if err != nil || string(comm) != "taskfs\n" {
 		t.Errorf("%q, %v", comm, err)
+	}
+}
+
+// Whenever the supervisor is killed, each task that was started is told its end
+// once, and nothing is left.
+func TestKillAtAnyMoment(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	r := newTestRunner(t, Options{noCgroup: true})
+	for range 20 {
+		lost := make(chan error, 1)
+		c, err := r.Crew(t.Context(), task.CrewOptions{Session: t.Name(), Lost: func(err error) { lost <- err }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		ends := make(map[int]int)
+		var want []int
+		const n = 40
+		for rank, at := 0, rnd.IntN(n); rank < n; rank++ {
+			if rank == at {
+				c.(*crew).cmd.Process.Kill()
+			}
+			tk := sh(rank, "setsid sleep 1000 & exec sleep 1000")
+			tk.Stdin, tk.Stdout = text{strings.NewReader("x")}, newSink()
+			tk.Exited = func(x task.Exit) {
+				mu.Lock()
+				defer mu.Unlock()
+				ends[x.Rank]++
+			}
+			if err := c.Start(tk); err == nil {
+				want = append(want, rank)
+			}
+		}
+		if err := <-lost; err == nil || !strings.HasSuffix(err.Error(), "its supervisor was killed") {
+			t.Errorf("lost: %v", err)
+		}
+		if left := leftovers(c.(*crew).mark, -1); len(left) > 0 {
+			t.Errorf("%d processes are left: %v", len(left), left)
+		}
+		mu.Lock()
+		if len(ends) != len(want) {
+			t.Errorf("%d of %d tasks were told their end", len(ends), len(want))
+		}
+		for _, rank := range want {
+			if ends[rank] != 1 {
+				t.Errorf("task %d was told %d times", rank, ends[rank])
+			}
+		}
+		mu.Unlock()
 	}
 }

@@ -18,13 +18,16 @@ type Task struct {
 	Umask int      // negative: the runner's
 
 	// Stdin is what the task reads; nil is nothing, at once. The end of the
-	// stream is that of its standard input. With Records the source is read
-	// only when the task has taken all that came before: it asks for the next.
+	// stream, and an eof mark, are that of its standard input. When the task has
+	// closed that, the source is read on and dropped, for what others get as well
+	// must not wait for it. With Records the source is read only when the task has
+	// taken all that came before, which is how it asks for the next, and not at
+	// all when it has closed its input.
 	Stdin   pipes.Source
 	Records bool
 
 	// Stdout and Stderr take what it puts out. They may wait, and then the task
-	// does.
+	// does; nil is nobody. When one fails, the task gets a broken pipe.
 	Stdout, Stderr pipes.Sink
 
 	// Exited is called once, when the task has ended and the sinks have taken its
@@ -54,7 +57,9 @@ type CrewOptions struct {
 	// becomes of this process: when it has passed nothing of the session runs
 	// any more.
 	Lease time.Duration
-	Lost  func(error) // called once if the crew has ended by itself; its tasks have, too
+	// Lost is called once if the crew has ended by itself, when its tasks have,
+	// too, and Exited was called for each.
+	Lost func(error)
 }
 
 // A Crew is the tasks of one session on this machine. All methods may be called
@@ -73,6 +78,6 @@ type Crew interface {
 	Renew()
 	// Close ends every process of the session, and all that these have
 	// started. When it returns none is left; the error says that this is not
-	// known.
+	// known. Exited may still be under way for tasks whose sinks wait.
 	Close(ctx context.Context) error
 }
