@@ -218,6 +218,9 @@ func TestServerMounts(t *testing.T) {
 func TestTaskfsIsFiles(t *testing.T) {
 	w := newWorld(t)
 	dir := w.mountpoint()
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skipf("no Python: %v", err)
+	}
 	w.want("mount", dir)
 
 	const session = `
