@@ -174,6 +174,29 @@ func TestNoOrphans(t *testing.T) {
 			})
 		}
 	}
+	t.Run("ssh", func(t *testing.T) {
+		n := newNodes(t, "--heartbeat", beat.String())
+		sshd := n.w.there(true).sshd()
+		n.start("root", "")
+		if err := n.ctl("root", "add ssh://there far"); err != nil {
+			t.Fatal(err)
+		}
+		root := n.by["root"]
+		root.await("node join far ")
+		first := n.session("root")
+		noOrphans(t, "ssh is hung up", first.running(2), sshd.hangUp)
+		root.await("node lost far ")
+		root.await("node join far ") // by another ssh
+		second := n.session("root")
+		second.do("res 1 nodes=far")
+		first.ctl.close()
+		second.ctl.close()
+		if err := n.ctl("root", "rm far"); err != nil {
+			t.Fatal(err)
+		}
+		root.await("node leave far")
+		sshd.hangUp() // which ssh keeps for who comes later
+	})
 	t.Run("release", func(t *testing.T) {
 		n := family(t)
 		s := n.session("root")

@@ -32,8 +32,8 @@ func (s *server) back(ctx context.Context, c *tree.Caller, rwc io.ReadWriteClose
 	switch {
 	case errors.Is(err, uplink.ErrNoNode):
 		return // it goes both ways for something else
-	case err != nil && ctx.Err() == nil:
-		s.spare.write(slog.LevelInfo, "node below ended", "user", c.User, "addr", c.Addr, "err", err)
+	case errors.Is(err, cluster.ErrRefused):
+		s.spare.write(slog.LevelWarn, "node refused", "user", c.User, "addr", c.Addr, "err", err)
 	}
 	s.p9.Hangup(func(i p9.ConnInfo) bool { return i.ID == c.Conn })
 }
