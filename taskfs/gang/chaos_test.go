@@ -12,9 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hubfs/taskfs/gather"
 	"hubfs/taskfs/ranks"
-	"hubfs/taskfs/task"
 	"hubfs/taskfs/tasktest"
 )
 
@@ -24,9 +22,13 @@ var (
 )
 
 // TestChaos runs sessions on a tree of 30 nodes that are killed, stopped, cut off
+
 // and come back. No task runs for longer than two periods where its session
+
 // cannot be heard of; none ever runs twice at a time; of those that end no line of
+
 // output is missing, doubled or another's; and in the end nothing is left.
+
 func TestChaos(t *testing.T) {
 	seeds := []uint64{1, 2, 3}
 	switch {
@@ -43,6 +45,7 @@ func TestChaos(t *testing.T) {
 }
 
 // A chaos is a forest and who shakes it.
+
 type chaos struct {
 	t     *testing.T
 	f     *forest
@@ -61,6 +64,7 @@ type chaos struct {
 }
 
 // A spot is a name in the tree, which one node after the other has.
+
 type spot struct {
 	name   string
 	parent *spot
@@ -102,6 +106,7 @@ func (c *chaos) count(what string) {
 }
 
 // pause waits for a random time, and reports whether the test goes on.
+
 func (c *chaos) pause(least, most time.Duration) bool {
 	d := least + time.Duration(c.intn(int(most-least)))
 	select {
@@ -152,7 +157,9 @@ func (c *chaos) run() {
 }
 
 // stuck is called when sessions do not end though all is well. It says what is
+
 // known of them, and gives up.
+
 func (c *chaos) stuck() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -175,6 +182,7 @@ func (c *chaos) over() bool {
 }
 
 // live has a node at a spot, which dials its parent again and again.
+
 func (c *chaos) live(s *spot) {
 	for {
 		s.mu.Lock()
@@ -193,6 +201,7 @@ func (c *chaos) live(s *spot) {
 }
 
 // dial links a node to whoever is at the parent's spot, until that ends.
+
 func (c *chaos) dial(s *spot, n *testNode) {
 	s.parent.mu.Lock()
 	up, still := s.parent.node, s.parent.stopped
@@ -223,6 +232,7 @@ func (s *spot) breakLocked() {
 }
 
 // fault does one thing that goes wrong, somewhere.
+
 func (c *chaos) fault() {
 	s := c.spots[1+c.intn(len(c.spots)-1)]
 	switch c.intn(4) {
@@ -247,7 +257,9 @@ func (c *chaos) fault() {
 }
 
 // kill ends the node at a spot as SIGKILL does: nobody is told, but for what ends
+
 // with the process, its connections and its tasks.
+
 func (s *spot) kill(c *chaos) {
 	s.mu.Lock()
 	n := s.node
@@ -281,6 +293,7 @@ func (s *spot) kill(c *chaos) {
 }
 
 // stop stops a link for a time, or with process all links of a node.
+
 func (c *chaos) stop(s *spot, process bool, d time.Duration) {
 	links := []*spot{s}
 	if process {
@@ -318,6 +331,7 @@ func (c *chaos) stop(s *spot, process bool, d time.Duration) {
 }
 
 // watch looks for tasks that run where nobody hears of them, every second.
+
 func (c *chaos) watch(done chan struct{}) {
 	byName := map[string]*spot{}
 	for _, s := range c.spots {
@@ -350,7 +364,9 @@ func (c *chaos) watch(done chan struct{}) {
 }
 
 // lines is the command of the test's tasks: it puts out lines that nobody else
+
 // has, and takes its time.
+
 func (c *chaos) lines(p *tasktest.Proc) string {
 	n := 5 + c.intn(20)
 	for i := range n {
@@ -365,6 +381,7 @@ func (c *chaos) lines(p *tasktest.Proc) string {
 }
 
 // session runs one session, as often as it takes.
+
 func (c *chaos) session(name string) {
 	if !c.pause(0, time.Second) {
 		return
@@ -463,122 +480,5 @@ func reservedOf(g *Gang) ranks.Set {
 }
 
 // A judge is the Above of a session: it knows what each task has to say.
-type judge struct {
-	c    *chaos
-	name string
-	news chan struct{}
-
-	mu    sync.Mutex
-	tasks map[int]*judged
-	over  bool
-}
-
-type judged struct {
-	state string
-	said  strings.Builder
-}
-
-func (a *judge) each(set ranks.Set, f func(rank int, t *judged)) {
-	a.mu.Lock()
-	for r := range set.All() {
-		if a.tasks[r] == nil {
-			a.tasks[r] = &judged{}
-		}
-		f(r, a.tasks[r])
-	}
-	if a.over {
-		a.c.t.Errorf("%s: it is told of %s after the end", a.name, set)
-	}
-	a.mu.Unlock()
-	select {
-	case a.news <- struct{}{}:
-	default:
-	}
-}
-
-func (a *judge) Started(set ranks.Set) {
-	a.each(set, func(r int, t *judged) {
-		if t.state == "started" {
-			a.c.t.Errorf("%s: %d starts twice", a.name, r)
-		}
-		t.state = "started"
-		t.said.Reset()
-	})
-}
-
-func (a *judge) Output(set ranks.Set, _ gather.Stream, p []byte) {
-	a.each(set, func(r int, t *judged) {
-		if t.state != "started" {
-			a.c.t.Errorf("%s: %d is %q and says %q", a.name, r, t.state, p)
-		}
-		t.said.Write(p)
-	})
-}
-
-func (a *judge) Exited(_ string, _ uint64, exits []task.Exit) {
-	for _, e := range exits {
-		a.each(ranks.Of(e.Rank), func(r int, t *judged) {
-			if t.state != "started" {
-				a.c.t.Errorf("%s: %d is %q and ends: %+v", a.name, r, t.state, e)
-			}
-			t.state = "ended " + e.Status
-			var want strings.Builder
-			n := 0
-			if _, err := fmt.Sscanf(e.Status, "exit %d", &n); err == nil {
-				for i := range n {
-					fmt.Fprintf(&want, "%s %d %d\n", a.name, r, i)
-				}
-				if t.said.String() != want.String() {
-					a.c.t.Errorf("%s: %d has said\n%swant\n%s", a.name, r, t.said.String(), want.String())
-				}
-				return
-			}
-			for i := range 30 {
-				fmt.Fprintf(&want, "%s %d %d\n", a.name, r, i)
-			}
-			if !strings.HasPrefix(want.String(), t.said.String()) {
-				a.c.t.Errorf("%s: %d, which was ended (%s), has said\n%s", a.name, r, e.Status, t.said.String())
-			}
-		})
-	}
-}
-
-func (a *judge) Lost(set ranks.Set, node string) {
-	a.each(set, func(r int, t *judged) { t.state = "lost" })
-}
-
-func (a *judge) Fenced(set ranks.Set, node string) {
-	a.each(set, func(r int, t *judged) {
-		if t.state != "lost" {
-			a.c.t.Errorf("%s: %d is %q and fenced", a.name, r, t.state)
-		}
-	})
-}
-
-func (a *judge) Ready(ranks.Set) {}
 
 // look returns which tasks are to be replaced, and whether all have ended.
-func (a *judge) look(g *Gang) (fenced ranks.Set, over bool) {
-	var list []int
-	over = true
-	for _, s := range g.Tasks() {
-		switch {
-		case s.State == Fenced:
-			list = append(list, s.Rank)
-			over = false
-		case s.State == Killed:
-			// A node ended it, which was cut off and came back before it was missed.
-			list = append(list, s.Rank)
-			over = false
-		case !s.State.over():
-			over = false
-		}
-	}
-	return ranks.Of(list...), over
-}
-
-func (a *judge) end() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.over = true
-}
