@@ -82,6 +82,9 @@ func TestAgainOfAPart(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
+		if got := fieldsOf(s.cat("0/1/status"), 2); got != "Execute\n" {
+			t.Errorf("the close of stdin@ was the end: %q", got)
+		}
 		in.close()
 		if got := s.cat("0/1/stdout"); got != "cown" && got != "ownc" {
 			t.Errorf("part 1: %q", got)
