@@ -168,9 +168,10 @@ const maxStatuses = 100
 
 // Exit codes of what has none, as shells and hub have them.
 const (
-	codeSignal = 128
-	codeFail   = 127
-	codeLost   = 125
+	codeSignal   = 128
+	codeNotFound = 127 // there is no such command
+	codeNotRun   = 126 // it could not be run
+	codeLost     = 125
 )
 
 // codeOf is the exit code that stands for how a task ended.
@@ -188,7 +189,10 @@ func codeOf(status string) int {
 	case "lost":
 		return codeLost
 	}
-	return codeFail
+	if strings.Contains(rest, "not found") || strings.Contains(rest, "no such file") {
+		return codeNotFound
+	}
+	return codeNotRun
 }
 
 // signalNumbers are those that are the same on every Unix.

@@ -12,9 +12,6 @@ import (
 // foldNames is a list of hosts in one word.
 func foldNames(names []string) string { return hostlist.Fold(names) }
 
-// Do does a command of the part's control file.
-func (p *Part) Do(line []string) error { return lex.Do(p.Words(), line) }
-
 // Words are the commands of a control file. Those of the session as such are
 // refused in that of a part.
 func (p *Part) Words() []lex.Word {
