@@ -86,7 +86,7 @@ func (sl *slot) ctl(c *tree.Caller, p *session.Part, may bool, data []byte) (int
 		return 0, err
 	}
 	err := lex.Each(data, func(line []string) error {
-		if err := p.Do(line); err != nil {
+		if err := lex.Do(sl.words(p), line); err != nil {
 			return err
 		}
 		if p.IsWhole() && line[0] == "wipe" {

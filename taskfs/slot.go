@@ -35,9 +35,10 @@ type slot struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	paths   map[string]uint64 // qid.paths of files, by their paths in the folder
-	drained map[string]bool   // streams that have ended and that somebody has read to the end
-	dropped bool              // the streams are given up
+	paths    map[string]uint64 // qid.paths of files, by their paths in the folder
+	drained  map[string]bool   // streams that have ended and that somebody has read to the end
+	dropped  bool              // the streams are given up
+	borrowed []string          // nodes that are here for the session alone
 }
 
 // stdinSize is how much input waits for tasks.
@@ -234,6 +235,7 @@ func (sl *slot) released() {
 	fs.mu.Unlock()
 	// Ends when the session's tasks have.
 	go func() {
+		sl.giveBack()
 		<-sl.session.Done()
 		sl.ended()
 	}()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -143,14 +144,14 @@ func TestRunThatCannotRunIsNotTheCommandsFailure(t *testing.T) {
 			"hub: No resources matching request\nhub: hint: hub nodes shows what there is\n"},
 		{"-n 1 -d /nowhere true", "dir", "no such folder", "hub: dir /nowhere: no such folder\n"},
 		{"-n 1 true", "exec", "Local execution failed", "hub: Local execution failed\n"},
-		{"-w node[1-2],other true", "add", "connection refused",
+		{"-w node[1-2],other true", "borrow", "connection refused",
 			"hub: host node2 cannot be reached: connection refused\nhub: host other cannot be reached: connection refused\n" +
 				"hub: 2 of 3 hosts are not there, so nothing was run\nhub: hint: --min M goes on with M tasks or more, -x HOSTS without those hosts\n"},
 	} {
 		r := jobtest.New(t)
 		r.Nodes = two
 		r.Word = func(w []string) error {
-			if w[0] == tt.word || len(w) > 1 && w[1] == tt.word {
+			if len(w) > 1 && w[1] == tt.word {
 				return errors.New(tt.refusal)
 			}
 			return nil
@@ -170,9 +171,9 @@ func TestRunReachesHostsThatAreNoNodes(t *testing.T) {
 	var said []string
 	words := make(chan string, 10)
 	r.Word = func(w []string) error {
-		if len(w) > 1 && w[0] == "add" || w[0] == "rm" {
+		if w[1] == "borrow" {
 			words <- strings.Join(w, " ")
-			if w[1] == "ssh://bad" {
+			if w[2] == "ssh://bad" {
 				return errors.New("no route to host")
 			}
 		}
@@ -192,11 +193,11 @@ func TestRunReachesHostsThatAreNoNodes(t *testing.T) {
 	if code != 0 || stderr != "hub: host bad cannot be reached: no route to host\n" {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
-	if got := r.Session(0).Said(); !strings.HasPrefix(got, "res 1 nodes=good,node1\n") {
+	if got := r.Session(0).Said(); !strings.Contains(got, "\nres 1 nodes=good,node1\n") {
 		t.Errorf("ctl: %q", got)
 	}
-	if got := strings.Join(said, "; "); got != "add ssh://me@good good; add ssh://bad bad; rm good" &&
-		got != "add ssh://bad bad; add ssh://me@good good; rm good" {
+	slices.Sort(said)
+	if got := strings.Join(said, "; "); got != "0 borrow ssh://bad bad; 0 borrow ssh://me@good good" {
 		t.Errorf("nodes: %q", got)
 	}
 }

@@ -15,17 +15,14 @@ import (
 	"hubfs/hostlist"
 )
 
-// returnPatience is how long nodes that were borrowed may take to go.
-const returnPatience = 10 * time.Second
-
 // reserve makes the job and reserves its tasks. It returns how many there are;
 // 0: that is to be asked.
 func (r *launch) reserve(ctx context.Context) (tasks int, err error) {
-	words, tasks, err := r.wanted(ctx)
-	if err != nil {
+	if r.job, err = job.Clone(ctx, r.srv); err != nil {
 		return 0, err
 	}
-	if r.job, err = job.Clone(ctx, r.srv); err != nil {
+	words, tasks, err := r.wanted(ctx)
+	if err != nil {
 		return 0, err
 	}
 	if err := r.job.Ctl(ctx, words...); err != nil {
@@ -35,7 +32,7 @@ func (r *launch) reserve(ctx context.Context) (tasks int, err error) {
 }
 
 // wanted is the word of control that reserves what the flags say, and how many
-// tasks that is. Hosts that are no nodes are made such.
+// tasks that is. Hosts that are no nodes are made such, for as long as the session is.
 func (r *launch) wanted(ctx context.Context) (words []string, tasks int, err error) {
 	o := &r.o
 	each := max(o.tasks, 1)
@@ -101,7 +98,7 @@ func (r *launch) hosts(ctx context.Context) ([]string, error) {
 	if len(c.Other) > 0 && down > 0 && r.o.min == 0 {
 		c.Other = nil // it is in vain to call them
 	}
-	for _, b := range job.Borrow(ctx, r.srv, c.Other) {
+	for _, b := range r.job.Borrow(ctx, c.Other) {
 		if b.Err != nil {
 			down++
 			if ctx.Err() == nil {
@@ -109,7 +106,6 @@ func (r *launch) hosts(ctx context.Context) ([]string, error) {
 			}
 			continue
 		}
-		r.borrowed = append(r.borrowed, b)
 		c.Nodes = append(c.Nodes, b.Host)
 	}
 	switch enough := r.o.min > 0 && len(c.Nodes)*max(r.o.tasks, 1) >= r.o.min; {
@@ -140,29 +136,6 @@ func reserveError(err error) error {
 		hint = "hub nodes shows what there is"
 	}
 	return &server.Error{Text: e.Text, Hint: hint, Err: err}
-}
-
-// giveBack lets the nodes go that were borrowed.
-func (r *launch) giveBack() {
-	if len(r.borrowed) == 0 {
-		return
-	}
-	if r.kept {
-		var names []string
-		for _, b := range r.borrowed {
-			names = append(names, b.Host)
-		}
-		r.say("%s stay nodes for the job; hub node rm %s lets them go", job.Fold(names), job.Fold(names))
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), returnPatience)
-	defer cancel()
-	if r.job != nil {
-		r.job.Close() // else its tasks are waited for; the server's end has ended them, too
-	}
-	if err := job.Return(ctx, r.srv, r.borrowed); err != nil {
-		r.say("%v", err)
-	}
 }
 
 func (r *launch) say(format string, arg ...any) {

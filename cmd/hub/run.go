@@ -204,13 +204,11 @@ func haltForm(s string) bool {
 
 // A launch is one run of hub run.
 type launch struct {
-	app      *app
-	o        runOptions
-	argv     []string
-	srv      *server.Server
-	job      *job.Job
-	borrowed []job.Borrowed
-	kept     bool // the job goes on without us, and so do the nodes that it has borrowed
+	app  *app
+	o    runOptions
+	argv []string
+	srv  *server.Server
+	job  *job.Job
 }
 
 // runJob is hub run.
@@ -230,7 +228,6 @@ func (a *app) runJob(ctx context.Context, argv []string, o runOptions) error {
 	defer srv.Close()
 	r := &launch{app: a, o: o, argv: argv, srv: srv}
 	tasks, err := r.reserve(ctx)
-	defer r.giveBack()
 	if err != nil {
 		return r.failed(ctx, err)
 	}
@@ -301,7 +298,6 @@ func (r *launch) leave(ctx context.Context, input io.Reader) error {
 	if err := r.job.Close(); err != nil {
 		return err
 	}
-	r.kept = true
 	_, err = fmt.Fprintln(r.app.stdout, r.job.Name())
 	return err
 }
@@ -330,11 +326,7 @@ func (r *launch) attend(ctx context.Context, forget func(), tasks int, input io.
 	ctx = context.WithoutCancel(ctx)
 	forget()
 	v.keep = func(ctx context.Context) error {
-		if err := r.job.Ctl(ctx, "persist"); err != nil {
-			return err
-		}
-		r.kept = true
-		return nil
+		return r.job.Ctl(ctx, "persist")
 	}
 	v.records = r.o.enum || r.o.pull != ""
 	v.tally.Size(tasks)

@@ -115,23 +115,26 @@ func NodesCtl(ctx context.Context, srv *server.Server, words ...string) error {
 	return server.Said(noRemote(srv, srv.WriteFile(ctx, nodesCtl, []byte(server.Line(words...)))))
 }
 
+// callsAtOnce is how many hosts are called at a time, as pdsh(1) has it.
+const callsAtOnce = 32
+
 // A Borrowed is a host that is a node for the time of a job.
 type Borrowed struct {
 	Host string
 	Err  error // it could not be reached
 }
 
-// callsAtOnce is how many hosts are called at a time, as pdsh(1) has it.
-const callsAtOnce = 32
-
 // Borrow has the server reach hosts over ssh, where hubfs is started for us, and
-// makes them its nodes. The result is in the order of the hosts.
-func Borrow(ctx context.Context, srv *server.Server, hosts []string) []Borrowed {
+// makes them its nodes, until the session is released. The result is in the order
+// of the hosts.
+func (j *Job) Borrow(ctx context.Context, hosts []string) []Borrowed {
 	got := make([]Borrowed, len(hosts))
 	each(len(hosts), func(i int) {
 		_, name, _ := cutLast(hosts[i], "@") // a user is no part of the name
 		addr := "ssh://" + hosts[i]
-		got[i] = Borrowed{name, reason(NodesCtl(ctx, srv, "add", addr, name), "add "+addr+": ", addr+": ")}
+		// Through an open for each, for what is written through one takes turns.
+		err := j.WriteFile(ctx, "ctl", []byte(server.Line("borrow", addr, name)))
+		got[i] = Borrowed{name, reason(err, "add "+addr+": ", addr+": ")}
 	})
 	return got
 }
@@ -148,17 +151,6 @@ func reason(err error, known ...string) error {
 		text = strings.TrimPrefix(text, k)
 	}
 	return &server.Error{Text: text, Err: err}
-}
-
-// Return lets hosts go that were borrowed.
-func Return(ctx context.Context, srv *server.Server, hosts []Borrowed) error {
-	errs := make([]error, len(hosts))
-	each(len(hosts), func(i int) {
-		if err := NodesCtl(ctx, srv, "rm", hosts[i].Host); err != nil {
-			errs[i] = fmt.Errorf("let node %s go: %w", hosts[i].Host, err)
-		}
-	})
-	return errors.Join(errs...)
 }
 
 // each calls do for 0 to n-1, several at a time, and waits for all.
