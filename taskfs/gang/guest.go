@@ -171,14 +171,7 @@ func (g *guest) reserve(b []byte) {
 	if gang.Size() == 1 {
 		g.relay.Alone()
 	}
-	at := split(body(gang.wire()))
-	g.mu.Lock()
-	g.gang, g.number = gang, num
-	for _, b := range at {
-		g.answers = append(g.answers, frame.Frame{Kind: frame.Reserved, Session: g.id, Body: b})
-	}
-	orphan := g.orphan
-	g.mu.Unlock()
+	// Before anybody can find the gang and release it.
 	gang.mu.Lock()
 	gang.over = func() {
 		g.mu.Lock()
@@ -187,6 +180,14 @@ func (g *guest) reserve(b []byte) {
 		g.up.kick()
 	}
 	gang.mu.Unlock()
+	at := split(body(gang.wire()))
+	g.mu.Lock()
+	g.gang, g.number = gang, num
+	for _, b := range at {
+		g.answers = append(g.answers, frame.Frame{Kind: frame.Reserved, Session: g.id, Body: b})
+	}
+	orphan := g.orphan
+	g.mu.Unlock()
 	g.up.kick()
 	if orphan {
 		gang.Release()
@@ -221,6 +222,9 @@ func (g *guest) renew() {
 // forget ends the guest. Only its sender calls it.
 func (g *guest) forget() {
 	n := g.node
+	g.mu.Lock()
+	number := g.number
+	g.mu.Unlock()
 	n.mu.Lock()
 	if g.above.guests[g.id] != g {
 		n.mu.Unlock()
@@ -228,8 +232,8 @@ func (g *guest) forget() {
 	}
 	delete(g.above.guests, g.id)
 	n.hosted--
-	if g.number >= 0 {
-		n.numbers.free(g.number)
+	if number >= 0 {
+		n.numbers.free(number)
 	}
 	n.mu.Unlock()
 	g.cancel()

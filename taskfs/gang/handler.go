@@ -87,7 +87,7 @@ func (h *handler) FromAbove(p *cluster.Parent, f frame.Frame) {
 	if f.Kind == frame.Reserve && g == nil {
 		switch {
 		case n.closed:
-			refused = errors.New("the node is closing")
+			refused = errClosing
 		case n.hosted >= maxGuests:
 			refused = fmt.Errorf("%w: the node has %d sessions", ErrInsufficient, n.hosted)
 		default:

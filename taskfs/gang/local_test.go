@@ -261,6 +261,17 @@ func TestReleaseEndsTasks(t *testing.T) {
 	})
 }
 
+func TestANodeThatEndsReservesNothing(t *testing.T) {
+	w := tasktest.NewWorld()
+	n, _ := alone(t, w, 4)
+	if err := n.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Reserve(t.Context(), Want{N: 1}, newRecord()); err == nil {
+		t.Error("tasks were reserved")
+	}
+}
+
 // TestOutputHoldsTasksBack: while an Above does not take it, a task waits.
 
 func TestOutputHoldsTasksBack(t *testing.T) {

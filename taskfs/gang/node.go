@@ -125,16 +125,21 @@ func (n *Node) Close(ctx context.Context) error {
 	return err
 }
 
-// adopt has the leases of a session of this node's own renewed, until forget.
-func (n *Node) adopt(g *Gang) {
+// adopt has the leases of a session of this node's own renewed, until forget. It
+// reports false if the node is being closed.
+func (n *Node) adopt(g *Gang) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
 	n.own[g] = true
 	if n.renew == nil {
 		every := n.opts.Cluster.Period
 		// Stopped by forget with the last session.
 		n.renew = time.AfterFunc(every/2, func() { n.renewOwn(every / 2) })
 	}
+	return true
 }
 
 func (n *Node) renewOwn(every time.Duration) {

@@ -14,6 +14,8 @@ import (
 	"hubfs/taskfs/ranks"
 )
 
+var errClosing = errors.New("this node ends")
+
 // A bid is what one of those who could take tasks has.
 type bid struct {
 	capacity
@@ -38,7 +40,10 @@ func (n *Node) Reserve(ctx context.Context, w Want, a Above) (*Gang, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.adopt(g)
+	if !n.adopt(g) {
+		g.Release()
+		return nil, errClosing
+	}
 	return g, nil
 }
 
