@@ -30,7 +30,7 @@
 //
 // A Relay holds what waits for Next, and it is for its caller to stop the tasks
 // when that is much. Both ends of a link with several tasks remember what was
-// sent, 512 KiB at most, so that it need not travel again. A Store has about 50 bytes for each task and
+// sent, 512 KiB at most, so that it need not travel again. A Store has about 25 bytes for each task and
 // stream, and output that is equal once, as much of it as Options.Keep says: the
 // first bytes of each task, of all tasks alike, as many as there is room for. What
 // comes behind those is compared by its SHA-256, so that groups are right, and is

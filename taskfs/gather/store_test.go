@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -353,3 +354,49 @@ func TestRenderFolded(t *testing.T) {
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space") }
+
+// TestReadersComeAndGo has views made and released, and groups looked at, while
+// tasks put out. Each view is a whole of what was said when it is read.
+func TestReadersComeAndGo(t *testing.T) {
+	const tasks, lines = 4, 300
+	s := newRig(Options{Tasks: tasks, View: hub.Options{Size: 1 << 20}})
+	var wg sync.WaitGroup
+	for r := range tasks {
+		wg.Go(func() { // ends with the lines
+			for i := range lines {
+				s.Output(one(r), Stdout, fmt.Appendf(nil, "%d\n", i))
+			}
+			s.End(one(r))
+		})
+	}
+	for range tasks {
+		wg.Go(func() { // ends when it has read a view of one and of all to their ends
+			for i := range 20 {
+				s.Folded(ranks.Span(0, tasks), Stdout)
+				h, release := s.View(one(i%tasks), Stdout)
+				for j, l := range strings.Split(strings.TrimSuffix(read(t, h), "\n"), "\n") {
+					if l != fmt.Sprint(j) && l != "" {
+						t.Errorf("line %d of a view is %q", j, l)
+					}
+				}
+				release()
+			}
+			h, release := s.View(ranks.Span(0, tasks), Stdout)
+			defer release()
+			rd := h.NewReader(hub.FromOldest, hub.ReaderOptions{})
+			defer rd.Close()
+			got, p := 0, make([]byte, 1<<10)
+			for {
+				n, err := rd.ReadContext(t.Context(), p)
+				if got += bytes.Count(p[:n], []byte("\n")); err != nil {
+					break
+				}
+			}
+			if got != tasks*lines {
+				t.Errorf("a view of all has %d lines, want %d", got, tasks*lines)
+			}
+		})
+	}
+	wg.Wait()
+	s.Close()
+}
