@@ -132,7 +132,7 @@ func TestALoopIsRefused(t *testing.T) {
 // TestANodeDialsAgain when the one above was restarted, and comes back as itself
 // when it was killed; a node that was removed does not.
 func TestANodeDialsAgain(t *testing.T) {
-	n := newNodes(t, "--heartbeat", "500ms")
+	n := newNodes(t, "--heartbeat", "2s")
 	n.start("root", "")
 	n.start("leaf", "root")
 	n.by["root"].signal("KILL")
