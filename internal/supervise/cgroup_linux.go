@@ -1,9 +1,13 @@
 package supervise
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // makeCgroup makes a cgroup of version 2 below our own, which can end all in it
@@ -25,6 +29,29 @@ func makeCgroup(name string) string {
 	}
 	f.Close()
 	return dir
+}
+
+// removeCgroup removes the folder of a cgroup in which everybody was killed. The
+// kernel may count somebody in it for a moment after he was waited for.
+func removeCgroup(dir string) error {
+	for deadline := time.Now().Add(afterlife); ; {
+		events, err := unix.Open(filepath.Join(dir, "cgroup.events"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			unix.Read(events, make([]byte, 100)) // what comes after this wakes us
+		}
+		err = os.Remove(dir)
+		left := time.Until(deadline)
+		if errors.Is(err, unix.EBUSY) && events >= 0 && left > 0 {
+			// cgroups(7): the file has an event when the last has gone.
+			unix.Poll([]unix.PollFd{{Fd: int32(events), Events: unix.POLLPRI}}, int(left.Milliseconds())+1)
+		}
+		if events >= 0 {
+			unix.Close(events)
+		}
+		if !errors.Is(err, unix.EBUSY) || left <= 0 {
+			return err
+		}
+	}
 }
 
 // ownCgroup returns the folder of our cgroup of version 2, "" if there is none.

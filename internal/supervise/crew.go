@@ -70,7 +70,7 @@ func newCrew(ctx context.Context, r *Runner, o task.CrewOptions) (*crew, error) 
 	if err := c.spawn(); err != nil {
 		c.lease.close()
 		if c.h.Cgroup != "" {
-			os.Remove(c.h.Cgroup)
+			removeCgroup(c.h.Cgroup)
 		}
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func (c *crew) sweep() error {
 	}
 	err := sweep(c.mark, c.cmd.Process.Pid, c.pids())
 	if c.h.Cgroup != "" {
-		os.Remove(c.h.Cgroup)
+		removeCgroup(c.h.Cgroup)
 	}
 	return errors.Join(err, removeAll(c.h.Dir))
 }

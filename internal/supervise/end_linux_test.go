@@ -229,6 +229,44 @@ func TestKernelEndsTheTasksOfAKilledSupervisor(t *testing.T) {
 	owner.Signal(unix.SIGSTOP)
 	unix.PidfdSendSignal(supervisor.fd, unix.SIGKILL, nil, 0)
 	allEnded(t, all[:1], 10*time.Second)
+	// The rest is nobody's. Nobody has waited for the supervisor, so its session is known.
+	if err := sweep(markName+"=none", supervisor.pid, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// An owner that is gone before its supervisor is ready leaves nothing either.
+func TestSupervisorOfADeadOwnerCleansUp(t *testing.T) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLease()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	h := hello{Dir: filepath.Join(t.TempDir(), "crew"), Cgroup: makeCgroup("hub-test-dead")}
+	if err := os.Mkdir(h.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ours.Write(h.frame()); err != nil {
+		t.Fatal(err)
+	}
+	ours.Close()
+	cmd := exec.Command(os.Args[0], flag)
+	cmd.ExtraFiles = []*os.File{theirs, l.f}
+	cmd.Stderr = os.Stderr
+	err = cmd.Run()
+	theirs.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{h.Dir, h.Cgroup} {
+		if _, err := os.Stat(dir); dir != "" && !os.IsNotExist(err) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
 }
 
 // Somebody who forks and goes, again and again, each time in a session of its
@@ -271,6 +309,27 @@ func TestCloseContinuesAStoppedSupervisor(t *testing.T) {
 	closeCrew(t, c)
 	starters.Wait()
 	allEnded(t, all, 0)
+}
+
+// A crew that is closed at once leaves nothing, for it is ready when its supervisor knows
+// what there is to leave.
+func TestCrewThatIsClosedAtOnceLeavesNothing(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		r := newTestRunner(t, o)
+		for range 50 {
+			c := newTestCrew(t, r, task.CrewOptions{})
+			dir, err := c.Dir()
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeCrew(t, c)
+			for _, dir := range []string{dir, c.(*crew).h.Cgroup} {
+				if _, err := os.Stat(dir); dir != "" && !os.IsNotExist(err) {
+					t.Fatalf("%s: %v", dir, err)
+				}
+			}
+		}
+	})
 }
 
 func TestSupervisorHasANameOfItsOwn(t *testing.T) {

@@ -41,7 +41,8 @@ func Main(args []string) bool {
 
 // supervise runs until everything has ended.
 func supervise() error {
-	if _, err := unix.Getpeername(socketFD); err != nil {
+	// The other end may be gone by now: then there is something to clean up.
+	if _, err := unix.Getsockname(socketFD); err != nil {
 		return fmt.Errorf("descriptor %d: %w (programs start it themselves: it is not for use)", socketFD, err)
 	}
 	if err := prepare(); err != nil {
@@ -66,7 +67,6 @@ func supervise() error {
 	go func() {
 		s.end(fmt.Sprintf("it got signal %v", <-end), false)
 	}()
-	s.send(newFrame(kindReady).frame())
 	s.reap()
 	s.clean()
 	s.send(overFrame(s.why()))

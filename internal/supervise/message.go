@@ -14,7 +14,7 @@ const (
 	kindHello  = iota + 1 // to the supervisor, first: whom it works for
 	kindStart             // start a task
 	kindSignal            // signal a task's group
-	kindReady             // from it, first
+	kindReady             // from it, when it knows that
 	kindBegun             // a task runs
 	kindExits             // tasks have ended
 	kindOver              // everything has; nothing follows

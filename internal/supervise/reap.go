@@ -141,7 +141,7 @@ func (s *supervisor) clean() {
 	h := s.hello
 	s.mu.Unlock()
 	if h.Cgroup != "" {
-		os.Remove(h.Cgroup)
+		removeCgroup(h.Cgroup)
 	}
 	if h.Dir != "" {
 		removeAll(h.Dir)

@@ -153,6 +153,8 @@ func (s *supervisor) handle(kind byte, body []byte, fds []int) ([]int, error) {
 		s.mu.Lock()
 		s.hello = h
 		s.mu.Unlock()
+		// Not before: what it does not know of it cannot clean up.
+		s.send(newFrame(kindReady).frame())
 	case kindStart:
 		var m start
 		if err := m.decode(body); err != nil {

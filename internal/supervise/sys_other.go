@@ -80,6 +80,9 @@ func groupOf(int) int { return 0 }
 // makeCgroup would make a cgroup.
 func makeCgroup(string) string { return "" }
 
+// removeCgroup would remove one.
+func removeCgroup(string) error { return nil }
+
 // sweep ends what a supervisor that was killed has left: the groups of its tasks,
 // as far as they are known.
 func sweep(_ string, _ int, tasks []int) error {
