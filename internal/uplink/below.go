@@ -27,7 +27,7 @@ func Below(ctx context.Context, c *client.Conn, addr string, up func(), serve fu
 	case err != nil:
 		return fmt.Errorf("%s: %w", addr, err)
 	}
-	l := &greeting{Link: frame.NewStream(f, addr), up: sync.OnceFunc(up)}
+	l := &greeting{Link: frame.NewStream(ahead{f.Reader(depth), f.Writer(depth), f}, addr), up: sync.OnceFunc(up)}
 	defer l.Close()
 	err = serve(ctx, l)
 	c.Close()
@@ -36,6 +36,28 @@ func Below(ctx context.Context, c *client.Conn, addr string, up func(), serve fu
 	}
 	return nil
 }
+
+// depth is how many reads, and how many writes, are under way at a time, so that a
+// link to a node far away is as fast as its connection.
+const depth = 16
+
+// An ahead is an open file that is read and written without waiting for answers.
+type ahead struct {
+	r *client.PipeReader
+	w *client.PipeWriter
+	f *client.File
+}
+
+func (a ahead) ReadContext(ctx context.Context, p []byte) (int, error) {
+	return a.r.ReadContext(ctx, p)
+}
+
+func (a ahead) WriteContext(ctx context.Context, p []byte) (int, error) {
+	return a.w.WriteContext(ctx, p)
+}
+
+// Close gives the file up. Reads that wait end with it.
+func (a ahead) Close() error { return a.f.Close() }
 
 // A greeting is a link that says when the upper node has said Hello: it welcomes
 // the lower one with that, and refuses it with something else.
