@@ -14,11 +14,17 @@ import (
 	"hubfs/taskfs/task"
 )
 
-// above is a Session as its gang sees it: gang.Above. The calls come one at a time.
-type above struct{ s *Session }
+// above is a Session as its gang sees it: gang.Above. The calls come one at a time,
+// the first perhaps before Reserve has returned: they wait until the session knows
+// its tasks.
+type above struct {
+	s     *Session
+	known chan struct{} // closed when it does
+}
 
 // Output takes what tasks have put out.
 func (a above) Output(set ranks.Set, st gather.Stream, p []byte) {
+	<-a.known
 	s := a.s
 	s.mu.Lock()
 	store := s.store
@@ -43,6 +49,7 @@ func (a above) Output(set ranks.Set, st gather.Stream, p []byte) {
 
 // Started notes that tasks run.
 func (a above) Started(set ranks.Set) {
+	<-a.known
 	s := a.s
 	now := time.Now()
 	s.mu.Lock()
@@ -57,6 +64,7 @@ func (a above) Started(set ranks.Set) {
 
 // Exited takes how tasks have ended.
 func (a above) Exited(node string, epoch uint64, exits []task.Exit) {
+	<-a.known
 	list := make([]ended, 0, len(exits))
 	for _, e := range exits {
 		list = append(list, ended{
@@ -69,6 +77,7 @@ func (a above) Exited(node string, epoch uint64, exits []task.Exit) {
 
 // Lost notes that tasks may run or not.
 func (a above) Lost(set ranks.Set, node string) {
+	<-a.known
 	s := a.s
 	s.mu.Lock()
 	for r := range set.All() {
@@ -86,6 +95,7 @@ func (a above) Lost(set ranks.Set, node string) {
 
 // Fenced runs tasks anew that were lost, or ends them.
 func (a above) Fenced(set ranks.Set, node string) {
+	<-a.known
 	s := a.s
 	name := s.nameOf(node)
 	s.say("fenced", set.String(), name)
@@ -123,6 +133,7 @@ func (a above) Fenced(set ranks.Set, node string) {
 
 // Ready passes on that tasks ask for a record.
 func (a above) Ready(set ranks.Set) {
+	<-a.known
 	a.s.mu.Lock()
 	inputs := a.s.inputsLocked(set)
 	a.s.mu.Unlock()

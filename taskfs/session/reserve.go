@@ -157,7 +157,9 @@ func (s *Session) everyNode(w gang.Want) ([]string, error) {
 // reserve reserves, for who has begun.
 func (s *Session) reserve(w gang.Want) error {
 	w.Number, w.Session = s.cfg.Number, s.cfg.Name
-	g, err := s.cfg.Reserve(s.ctx, w, above{s})
+	a := above{s, make(chan struct{})}
+	defer close(a.known)
+	g, err := s.cfg.Reserve(s.ctx, w, a)
 	if err != nil {
 		return s.orReleased(err)
 	}
