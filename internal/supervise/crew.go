@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -48,7 +49,6 @@ type crew struct {
 	lease  *lease             // nil when all is over; guarded by mu
 	made   bool               // the folder is there; guarded by mu
 	gone   chan struct{}      // closed when the supervisor is gone, and all that it has run
-	err    error              // why that is not known; set before gone is closed
 }
 
 func newCrew(ctx context.Context, r *Runner, o task.CrewOptions) (*crew, error) {
@@ -160,15 +160,14 @@ func (c *crew) send(p []byte, fds []int) error {
 func (c *crew) read() {
 	why, orderly := c.messages()
 	c.conn.Close()
-	var err error
 	if !orderly {
 		// It was killed, or is of no use any more.
 		c.cmd.Process.Kill()
-		err = c.sweep()
+		c.sweep()
 		why = "its supervisor was killed"
 	}
 	c.cmd.Wait()
-	c.finish(why, err)
+	c.finish(why)
 }
 
 // messages handles what the supervisor says. The end is orderly if it has said
@@ -251,20 +250,30 @@ func (c *crew) exited(exits []exit) {
 	}
 }
 
-// sweep ends what a supervisor that was killed has left.
-func (c *crew) sweep() error {
-	if c.h.Cgroup != "" {
-		os.WriteFile(filepath.Join(c.h.Cgroup, cgroupKill), []byte("1"), 0)
+// sweep ends what a supervisor that was killed has left. It returns when none is
+// left: what hinders it, as too many open files do, may go.
+func (c *crew) sweep() {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		if c.h.Cgroup != "" {
+			os.WriteFile(filepath.Join(c.h.Cgroup, cgroupKill), []byte("1"), 0)
+		}
+		err := c.r.sweep(c.mark, c.cmd.Process.Pid, c.pids())
+		if err == nil {
+			break
+		}
+		c.r.o.Log.Error("processes of a session are left", "session", c.o.Session, "err", err)
+		<-time.After(pause)
 	}
-	err := sweep(c.mark, c.cmd.Process.Pid, c.pids())
 	if c.h.Cgroup != "" {
 		removeCgroup(c.h.Cgroup)
 	}
-	return errors.Join(err, removeAll(c.h.Dir))
+	if err := removeAll(c.h.Dir); err != nil {
+		c.r.o.Log.Warn("the folder of a session is left", "session", c.o.Session, "err", err)
+	}
 }
 
 // finish is called when the supervisor is gone, and all of its tasks with it.
-func (c *crew) finish(why string, err error) {
+func (c *crew) finish(why string) {
 	c.mu.Lock()
 	wanted := c.closed
 	c.closed = true
@@ -276,14 +285,11 @@ func (c *crew) finish(why string, err error) {
 	c.lease = nil
 	c.mu.Unlock()
 
-	if err != nil {
-		c.err = fmt.Errorf("processes of session %s may be left: %w", c.o.Session, err)
-	}
 	close(c.gone)
 	c.exited(rest)
 	c.tasks.Wait()
 	if !wanted && c.o.Lost != nil {
-		c.o.Lost(errors.Join(fmt.Errorf("session %s has ended: %s", c.o.Session, why), c.err))
+		c.o.Lost(fmt.Errorf("session %s has ended: %s", c.o.Session, why))
 	}
 }
 
@@ -345,7 +351,7 @@ func (c *crew) Close(ctx context.Context) error {
 	c.cmd.Process.Signal(unix.SIGCONT) // somebody may have stopped it
 	select {
 	case <-c.gone:
-		return c.err
+		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("processes of session %s may be left: %w", c.o.Session, ctx.Err())
 	}

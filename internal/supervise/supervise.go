@@ -74,8 +74,9 @@ type Options struct {
 
 // A Runner makes crews on this machine. It is a task.Runner.
 type Runner struct {
-	o   Options
-	exe string
+	o     Options
+	exe   string
+	sweep func(mark string, supervisor int, tasks []int) error // the function, but in tests
 }
 
 // New returns a Runner.
@@ -100,7 +101,7 @@ func New(o Options) (*Runner, error) {
 			return nil, fmt.Errorf("run tasks: %w", err)
 		}
 	}
-	return &Runner{o: o, exe: exe}, nil
+	return &Runner{o: o, exe: exe, sweep: sweep}, nil
 }
 
 // Crew starts a supervisor and waits until it is ready.

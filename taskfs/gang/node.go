@@ -214,17 +214,16 @@ func (n *Node) returned(p place, own int) {
 }
 
 // end ends a crew's processes. A crew that cannot say whether they have ended is
-// asked again; its lease has passed by then.
+// asked again, for as long as it takes: whoever hears that the tasks have ended may
+// run them elsewhere.
 func (n *Node) end(c task.Crew) {
-	for try := range 3 {
-		if try > 0 {
-			<-time.After(n.cluster.Self())
-		}
+	for {
 		err := c.Close(context.Background())
 		if err == nil {
 			return
 		}
 		n.log.Error("the tasks of a session may run on", "err", err)
+		<-time.After(n.cluster.Self())
 	}
 }
 
