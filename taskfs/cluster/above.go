@@ -32,7 +32,7 @@ func (n *Node) Above(ctx context.Context, l frame.Link) error {
 	defer context.AfterFunc(n.life, func() { l.Close() })()
 	p, err := n.join(ctx, l)
 	if err != nil {
-		return fmt.Errorf("node above at %s: %w", oneLine(l.Addr()), err)
+		return fmt.Errorf("node above at %s: %w", OneLine(l.Addr()), err)
 	}
 	defer close(p.served)
 	defer context.AfterFunc(ctx, func() { p.cut(context.Cause(ctx)) })()
@@ -100,7 +100,7 @@ func left(body []byte) error {
 	if err := decode("leave", body, &why); err != nil {
 		return err
 	}
-	reason := oneLine(why.Reason)
+	reason := OneLine(why.Reason)
 	switch {
 	case why.Gone:
 		return fmt.Errorf("%w: %s", ErrRemoved, reason)

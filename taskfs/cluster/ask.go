@@ -54,7 +54,7 @@ func (c *Child) ask(ctx context.Context, q question) ([]Row, error) {
 		return nil, fmt.Errorf("%s does not answer: %w", c.m.name, ctx.Err())
 	}
 	if a.err != "" {
-		return nil, errors.New(oneLine(a.err))
+		return nil, errors.New(OneLine(a.err))
 	}
 	return a.rows, nil
 }
@@ -135,7 +135,7 @@ func (p *Parent) settle(ctx context.Context, q question) {
 	}
 	a := answer{ID: q.ID}
 	if err != nil {
-		a.Err = oneLine(err.Error())
+		a.Err = OneLine(err.Error())
 	}
 	p.answer(a)
 }

@@ -22,7 +22,7 @@ func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 	defer cancel()
 	h, err := meet(shaking, l)
 	if err != nil {
-		return fmt.Errorf("node at %s: %w", oneLine(l.Addr()), err)
+		return fmt.Errorf("node at %s: %w", OneLine(l.Addr()), err)
 	}
 	if name != "" {
 		h.Info.Name = name
@@ -31,7 +31,7 @@ func (n *Node) Below(ctx context.Context, l frame.Link, name string) error {
 	if err != nil {
 		no := leave{Reason: n.o.Info.Name + ": " + err.Error(), Refused: true, Gone: errors.Is(err, ErrRemoved)}
 		n.part(shaking, l, no)
-		return fmt.Errorf("node at %s: %w: %w", oneLine(l.Addr()), ErrRefused, err)
+		return fmt.Errorf("node at %s: %w: %w", OneLine(l.Addr()), ErrRefused, err)
 	}
 	defer context.AfterFunc(ctx, func() { c.lose(context.Cause(ctx)) })()
 	if err := c.welcome(); err != nil {
@@ -58,10 +58,10 @@ func (n *Node) Refuse(ctx context.Context, l frame.Link, reason string) error {
 	shaking, cancel := n.shaking(ctx)
 	defer cancel()
 	if _, err := meet(shaking, l); err != nil {
-		return fmt.Errorf("node at %s: %w", oneLine(l.Addr()), err)
+		return fmt.Errorf("node at %s: %w", OneLine(l.Addr()), err)
 	}
 	n.part(shaking, l, leave{Reason: n.o.Info.Name + ": " + reason, Refused: true})
-	return fmt.Errorf("node at %s: %w: %s", oneLine(l.Addr()), ErrRefused, reason)
+	return fmt.Errorf("node at %s: %w: %s", OneLine(l.Addr()), ErrRefused, reason)
 }
 
 // meet receives the first word of a lower node.
@@ -300,7 +300,7 @@ func (c *Child) takeLeave(p []byte) error {
 	c.left = true
 	c.settleLocked("itself")
 	c.n.mu.Unlock()
-	return fmt.Errorf("it has left: %s", oneLine(why.Reason))
+	return fmt.Errorf("it has left: %s", OneLine(why.Reason))
 }
 
 // beat answers the latest beat.

@@ -65,11 +65,11 @@ func (n *Node) change(ctx context.Context, op, path string) error {
 	case "fence":
 		return m.fenceLocked(n)
 	}
-	return fmt.Errorf("nodes know no %q", oneLine(op))
+	return fmt.Errorf("nodes know no %q", OneLine(op))
 }
 
 func (n *Node) unknown(name string) error {
-	return fmt.Errorf("%w right below %s: %q", ErrUnknown, n.o.Info.Name, oneLine(name))
+	return fmt.Errorf("%w right below %s: %q", ErrUnknown, n.o.Info.Name, OneLine(name))
 }
 
 // changeBelow has a node right below do it.

@@ -55,7 +55,7 @@ func (c *Child) Info() Info { return c.info }
 func (c *Child) Epoch() uint64 { return c.epoch }
 
 // Addr says where the node is, for people.
-func (c *Child) Addr() string { return oneLine(c.link.Addr()) }
+func (c *Child) Addr() string { return OneLine(c.link.Addr()) }
 
 // Done is closed when the node is given up, before the handler is told.
 func (c *Child) Done() <-chan struct{} { return c.ctx.Done() }
@@ -176,7 +176,7 @@ func (c *Child) gone(why error) {
 	if c.left {
 		n.sayLocked("node leave %s", c.m.name)
 	} else {
-		n.sayLocked("node lost %s %d %s", c.m.name, c.epoch, oneLine(why.Error()))
+		n.sayLocked("node lost %s %d %s", c.m.name, c.epoch, OneLine(why.Error()))
 	}
 	n.mu.Unlock()
 	n.o.Handler.Lost(c)

@@ -26,7 +26,7 @@ func (c *Child) fence(ctx context.Context) {
 		switch {
 		case c.state != Fencing:
 		case err == nil:
-			n.sayLocked("node fencing %s %s", c.m.name, oneLine(method))
+			n.sayLocked("node fencing %s %s", c.m.name, OneLine(method))
 		default:
 			n.o.Log.Warn("fencing failed", "node", c.m.name, "epoch", c.epoch, "method", method, "err", err)
 		}
@@ -42,7 +42,7 @@ func (c *Child) fence(ctx context.Context) {
 	default:
 		c.state = Unfenced
 		if !n.closing {
-			n.sayLocked("node unfenced %s %s", c.m.name, oneLine(err.Error()))
+			n.sayLocked("node unfenced %s %s", c.m.name, OneLine(err.Error()))
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (c *Child) fencedLocked() {
 	n, m := c.n, c.m
 	c.state = Fenced
 	if !c.left {
-		n.sayLocked("node fenced %s %d %s", m.name, c.epoch, oneLine(c.word))
+		n.sayLocked("node fenced %s %d %s", m.name, c.epoch, OneLine(c.word))
 	}
 	c.calls.tell(func() { n.o.Handler.Fenced(c) })
 	defer n.upLocked()

@@ -113,7 +113,7 @@ func TestWordsThatAreNoneEndALink(t *testing.T) {
 		{frame.Frame{Kind: frame.Beat, Body: []byte(`{"Load":{"Load":-1}}`)}, "load of 0 slots, 0 free, load -1"},
 		{frame.Frame{Kind: frame.Beat, Body: []byte(`{"Load":{"Load":1e300}}`)}, "load 1e+300"},
 		{frame.Frame{Kind: frame.Answer}, "answer that cannot be read"},
-		{frame.Frame{Kind: frame.Answer, Body: []byte(`{"Rows":[{"Name":"../x"}]}`)}, `a row whose path is "../x"`},
+		{frame.Frame{Kind: frame.Answer, Body: []byte(`{"Rows":[{"Name":"../x"}]}`)}, `the path of a node is "../x"`},
 		{frame.Frame{Kind: frame.Answer, Body: []byte(`{"Rows":[{"Name":"x","OS":"l","Arch":"a","State":"dead"}]}`)}, `state "dead"`},
 		{frame.Frame{Kind: frame.Answer, Body: []byte(`{"Rows":[{"Name":"x","OS":"l","Arch":"a","State":"up","Addr":"\u001b[2J"}]}`)}, `address " [2J"`},
 		{frame.Frame{Kind: frame.Leave, Body: []byte("[]")}, "leave that cannot be read"},

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// maxPath is how long the path of a node may be.
-const maxPath = 4096
-
 // A Row describes a node, for people and programs.
 type Row struct {
 	Name        string   // path: the names of the nodes between, and its own
@@ -133,16 +130,11 @@ var states = []State{Up, Torpid, Suspect, Lost, Fencing, Fenced, Unfenced, Drain
 
 // check says what is wrong with a row that a node below has sent.
 func (r Row) check() error {
-	if len(r.Name) > maxPath {
-		return fmt.Errorf("a row whose path has %d bytes: %d may be", len(r.Name), maxPath)
+	if err := CheckPath(r.Name); err != nil {
+		return fmt.Errorf("a row: %w", err)
 	}
-	for name := range strings.SplitSeq(r.Name, "/") {
-		if err := CheckName(name); err != nil {
-			return fmt.Errorf("a row whose path is %q: %w", oneLine(r.Name), err)
-		}
-	}
-	if r.Addr != oneLine(r.Addr) || !slices.Contains(states, r.State) {
-		return fmt.Errorf("a row of %s with address %q and state %q", r.Name, oneLine(r.Addr), oneLine(string(r.State)))
+	if r.Addr != OneLine(r.Addr) || !slices.Contains(states, r.State) {
+		return fmt.Errorf("a row of %s with address %q and state %q", r.Name, OneLine(r.Addr), OneLine(string(r.State)))
 	}
 	i := Info{Name: "x", OS: r.OS, Arch: r.Arch, Slots: r.Slots, Memory: r.Memory, Labels: r.Labels, Instance: "x"}
 	if err := i.check(); err != nil {

@@ -138,6 +138,22 @@ func CheckName(name string) error {
 	return nil
 }
 
+// maxPath is how long the path of a node may be.
+const maxPath = 4096
+
+// CheckPath says what is wrong with the path of a node: names, with slashes between.
+func CheckPath(path string) error {
+	if len(path) > maxPath {
+		return fmt.Errorf("the path of a node has %d bytes: %d may be", len(path), maxPath)
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		if err := CheckName(name); err != nil {
+			return fmt.Errorf("the path of a node is %q: %w", OneLine(path), err)
+		}
+	}
+	return nil
+}
+
 // clean reports whether s is one word that can stand in a line.
 func clean(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
@@ -145,8 +161,8 @@ func clean(s string) bool {
 	})
 }
 
-// oneLine makes a reason that somebody else gave fit for a line.
-func oneLine(s string) string {
+// OneLine makes a reason that somebody else gave fit for a line.
+func OneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || !unicode.IsPrint(r) {
 			return ' '

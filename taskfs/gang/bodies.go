@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"hubfs/taskfs/cluster"
 	"hubfs/taskfs/frame"
 	"hubfs/taskfs/ranks"
 	"hubfs/taskfs/task"
@@ -72,7 +73,7 @@ func failure(node string, f frame.Frame) error {
 	if err := decode(f.Body, &e); err != nil {
 		return fmt.Errorf("node %s: %w", node, err)
 	}
-	return &failureError{"node " + node + ": " + e.Text, codes[e.Code]}
+	return &failureError{"node " + node + ": " + cluster.OneLine(e.Text), codes[e.Code]}
 }
 
 // execution is a Spec on its way. Arguments are bytes: they need not be UTF-8.
@@ -132,10 +133,18 @@ func exitOf(e task.Exit) exit {
 	return exit{e.Rank, e.PID, e.Status, int64(e.User), int64(e.Sys), int64(e.Real)}
 }
 
+// check refuses what people cannot be told.
+func (e *ending) check() error {
+	if e.Node == "" {
+		return nil
+	}
+	return cluster.CheckPath(e.Node)
+}
+
 func (e *ending) exits() []task.Exit {
 	list := make([]task.Exit, len(e.Exits))
 	for i, x := range e.Exits {
-		list[i] = task.Exit{Rank: x.Rank, PID: x.PID, Status: x.Status,
+		list[i] = task.Exit{Rank: x.Rank, PID: x.PID, Status: cluster.OneLine(x.Status),
 			User: time.Duration(x.User), Sys: time.Duration(x.Sys), Real: time.Duration(x.Real)}
 	}
 	return list

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"hubfs/taskfs/cluster"
 	"hubfs/taskfs/ranks"
 )
 
@@ -106,6 +107,8 @@ func (p *place) valid(depth int) error {
 	switch {
 	case depth > maxDepth:
 		return errors.New("the tree of nodes is too deep")
+	case p.Node != "" && cluster.CheckPath(p.Node) != nil:
+		return cluster.CheckPath(p.Node)
 	case p.Number < 0 || p.Ranks.Empty():
 		return errors.New("a session without tasks")
 	case len(p.Parts) > 0 && !p.Tasks.Empty():

@@ -21,7 +21,10 @@ type remote struct {
 	out   pump          // sends queue
 	dead  chan struct{} // closed when the child is lost
 	reply chan frame.Frame
-	whole []byte // of what comes in several frames; only the link's goroutine touches it
+
+	// Only the link's goroutine touches these.
+	whole []byte // of what comes in several frames
+	given bool   // it has reserved what it was asked for
 
 	mu       sync.Mutex
 	g        *Gang            // guarded by mu; nil before Reserve
@@ -277,11 +280,15 @@ func (r *remote) from(f frame.Frame) {
 		if f.Body[0] == 1 {
 			return
 		}
-		f.Body, r.whole = r.whole, nil
+		f.Body, r.whole, r.given = r.whole, nil, true
 		r.answer(f)
 	case frame.Offered:
 		r.answer(f)
 	case frame.Failed:
+		if r.given {
+			r.broken(errors.New("it takes back what it has reserved"))
+			return
+		}
 		// The last word of a session that is not. Whoever asked may have given up.
 		r.mu.Lock()
 		r.reserved = false
@@ -300,7 +307,7 @@ func (r *remote) from(f frame.Frame) {
 		}
 		var err error
 		if p.Err != "" {
-			err = errors.New("node " + r.child.Name() + ": " + p.Err)
+			err = errors.New("node " + r.child.Name() + ": " + cluster.OneLine(p.Err))
 		}
 		r.took(err, p.Num)
 	case frame.Credit:
@@ -357,6 +364,14 @@ func (r *remote) deliver(f frame.Frame) {
 	r.mu.Unlock()
 	if f.Kind == frame.Released {
 		r.leave()
+		// What has not ended it has given up, and it runs no more.
+		g.mu.Lock()
+		released := g.released
+		g.mu.Unlock()
+		if !released {
+			r.over(g, p)
+			return
+		}
 		g.gone(p)
 		return
 	}
@@ -378,7 +393,7 @@ func (r *remote) deliver(f frame.Frame) {
 	case frame.Exited:
 		var list []ending
 		if err = decode(f.Body, &list); err == nil {
-			r.ends(g, p, list)
+			err = r.ends(g, p, list)
 		}
 	}
 	if err != nil {
@@ -395,8 +410,11 @@ func (r *remote) owe(n int) {
 }
 
 // ends tells the gang what has become of tasks.
-func (r *remote) ends(g *Gang, p *part, list []ending) {
+func (r *remote) ends(g *Gang, p *part, list []ending) error {
 	for _, e := range list {
+		if err := e.check(); err != nil {
+			return err
+		}
 		node, epoch := join(r.child.Name(), e.Node), e.Epoch
 		if e.Node == "" {
 			epoch = r.child.Epoch()
@@ -407,6 +425,7 @@ func (r *remote) ends(g *Gang, p *part, list []ending) {
 		g.lose(p, e.Lost, node)
 		g.fenced(p, e.Fenced, node)
 	}
+	return nil
 }
 
 // took is told what the child has taken, or why it could not.
@@ -475,9 +494,13 @@ func (r *remote) fence() {
 }
 
 func (r *remote) tellFenced(p *part) {
-	g := r.g
-	g.post(func() {
-		g.fenced(p, ranks.Span(0, p.set.Len()), r.child.Name())
-		g.gone(p)
-	})
+	r.g.post(func() { r.over(r.g, p) })
+}
+
+// over says that nothing of the part runs any more: what had not ended was lost.
+func (r *remote) over(g *Gang, p *part) {
+	all := ranks.Span(0, p.set.Len())
+	g.lose(p, all, r.child.Name())
+	g.fenced(p, all, r.child.Name())
+	g.gone(p)
 }
