@@ -112,7 +112,7 @@ func TestRunOnHostsThatAreNoNodes(t *testing.T) {
 		t.Errorf("there: %+v", r)
 	}
 	r = n.w.hub("-s", "root", "run", "--no-input", "-w", "there,nosuch[1-2]", "true")
-	if r.code != 125 || strings.Count(r.stderr, "cannot be reached: ") != 2 || !strings.Contains(r.stderr, "hub: 2 of 3 hosts are not there, so nothing was run\n") {
+	if r.code != 125 || strings.Count(r.stderr, "cannot be reached: ") != 2 || !strings.Contains(r.stderr, "hub: 2 of 3 hosts cannot be used, so nothing was run\n") {
 		t.Errorf("%+v", r)
 	}
 	n.by["root"].await("node leave there")

@@ -146,7 +146,7 @@ func TestRunThatCannotRunIsNotTheCommandsFailure(t *testing.T) {
 		{"-n 1 true", "exec", "Local execution failed", "hub: Local execution failed\n"},
 		{"-w node[1-2],other true", "borrow", "connection refused",
 			"hub: host node2 cannot be reached: connection refused\nhub: host other cannot be reached: connection refused\n" +
-				"hub: 2 of 3 hosts are not there, so nothing was run\nhub: hint: --min M goes on with M tasks or more, -x HOSTS without those hosts\n"},
+				"hub: 2 of 3 hosts cannot be used, so nothing was run\nhub: hint: --min M goes on with M tasks or more, -x HOSTS without those hosts\n"},
 	} {
 		r := jobtest.New(t)
 		r.Nodes = two

@@ -115,7 +115,7 @@ func (r *launch) hosts(ctx context.Context) ([]string, error) {
 		return nil, &server.Error{Text: "no node is left to run on", Hint: "hub nodes shows what there is"}
 	case down > 0 && !enough:
 		return nil, &server.Error{
-			Text: fmt.Sprintf("%d of %d hosts are not there, so nothing was run", down, down+len(c.Nodes)),
+			Text: fmt.Sprintf("%d of %d hosts cannot be used, so nothing was run", down, down+len(c.Nodes)),
 			Hint: "--min M goes on with M tasks or more, -x HOSTS without those hosts",
 		}
 	}
