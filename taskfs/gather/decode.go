@@ -75,7 +75,8 @@ func (d *Decoder) set(b []byte, remembered bool) (set ranks.Set, rest []byte, er
 // piece takes the parts of size bytes from the front of b.
 func (d *Decoder) piece(b []byte, size int, remember bool) (p, rest []byte, err error) {
 	d.whole = d.whole[:0]
-	for done := 0; done < size; {
+	parts := 0
+	for done := 0; done < size; parts++ {
 		v, after, err := uvarint(b, "length", uint64(size-done)<<1|1)
 		if err != nil {
 			return nil, nil, err
@@ -111,6 +112,9 @@ func (d *Decoder) piece(b []byte, size int, remember bool) (p, rest []byte, err 
 		}
 		d.whole = append(d.whole, part...)
 		done += n
+	}
+	if remember && parts >= manyParts && size <= maxPart {
+		d.window.add(d.whole)
 	}
 	return d.whole, b, nil
 }

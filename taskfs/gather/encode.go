@@ -79,6 +79,7 @@ func lower(set ranks.Set) ranks.Set {
 func (e *encoder) encode(data []byte, last int64, room int) (n int, end int64) {
 	const cost = 2 * binary.MaxVarintLen32 // of a part, at most, but for its bytes
 	e.parts = e.parts[:0]
+	parts := 0
 	plain := 0 // data[plain:n] is to go as it is
 	// Too little for a reference, but what follows will not be.
 	expected := len(data) < minMatch && bytes.HasPrefix(e.window.from(last), data)
@@ -89,6 +90,7 @@ func (e *encoder) encode(data []byte, last int64, room int) (n int, end int64) {
 			e.parts = append(e.parts, p...)
 			e.remember(p)
 			plain += len(p)
+			parts++
 		}
 		end = e.window.end()
 	}
@@ -111,6 +113,7 @@ func (e *encoder) encode(data []byte, last int64, room int) (n int, end int64) {
 			e.parts = binary.AppendUvarint(e.parts, uint64(e.window.end()-pos))
 			n += same
 			plain, end = n, pos+int64(same)
+			parts++
 			continue
 		}
 		line := min(len(data)-n, left, maxPart-(n-plain))
@@ -124,7 +127,11 @@ func (e *encoder) encode(data []byte, last int64, room int) (n int, end int64) {
 	if plain < n {
 		flush()
 	}
-	if expected {
+	switch {
+	case parts >= manyParts && n <= maxPart:
+		e.remember(data[:n])
+		end = e.window.end()
+	case expected:
 		end = last + int64(n)
 	}
 	return n, end

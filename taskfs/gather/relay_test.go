@@ -136,7 +136,7 @@ func TestWhatWasSentIsNotSentAgain(t *testing.T) {
 			l.Output(one(task), Stdout, fmt.Appendf(nil, "I am %d\n%s", task, text.String()))
 			l.carry(t, 1<<20, func(ranks.Set, Stream, []byte) {})
 		}
-		if most := text.Len() + 100*40; l.traffic > most {
+		if most := text.Len() + 100*80; l.traffic > most {
 			t.Errorf("%d bytes, expected at most %d", l.traffic, most)
 		}
 	})

@@ -80,7 +80,7 @@ func (x *index) put(seed maphash.Seed, data []byte, at int) {
 	if !ok {
 		return
 	}
-	if x.used*2 >= len(x.slots) && len(x.slots) < maxSlots {
+	if x.used*4 >= len(x.slots) && len(x.slots) < maxSlots {
 		before := x.slots
 		x.slots = make([]uint32, max(minSlots, 4*len(before)))
 		x.used = 0

@@ -20,7 +20,9 @@ import (
 //	      uvarint length<<1|1, and uvarint distance: bytes of the window, counted
 //	      back from its end
 //
-// Bytes that come as they are go into the window, if it is not said otherwise. A set whose spans take minSet to
+// Bytes that come as they are go into the window, if it is not said otherwise, and
+// so does, behind them, the whole of a piece that was put together of many parts
+// and is not long: who says the same later refers to one place. A set whose spans take minSet to
 // maxSet bytes is remembered: the one after the last, in a ring of setRing.
 const (
 	known = 1 << 2
@@ -30,7 +32,8 @@ const (
 	maxSet  = 32 << 10
 	setRing = 16
 
-	maxPart   = 64 << 10 // bytes of a part that come as they are
+	manyParts = 3
+	maxPart   = 64 << 10 // bytes of a part that come as they are, and of a whole
 	maxPieces = 4096     // in a body
 	maxOutput = 1 << 20  // bytes that a body stands for
 )
