@@ -201,6 +201,26 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+// TestKilledIsNotRetried: who kills the tasks means those too of which nobody knows
+// yet whether they run.
+func TestKilledIsNotRetried(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		root := w.node("root", 1)
+		cut := root.below(w.node("a", 1))
+		root.below(w.node("b", 2))
+		ctl := root.clone("0")
+		ctl.write("retry 5\nres 2\nexec hold gate")
+		synctest.Wait()
+		cut()
+		synctest.Wait()
+		ctl.write("kill")
+		if got := fieldsOf(sorted(root.cat("0/wait")), 0, 1, 6, 7); got != "0 a 'lost a'\n1 b 'signal KILL'\n" {
+			t.Errorf("wait: %q", got)
+		}
+		ctl.close()
+	})
+}
+
 // TestLostWithoutRetry: the task has ended when its node is fenced, and says so.
 func TestLostWithoutRetry(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -168,9 +169,17 @@ func (s *Session) retry(g Gang, set ranks.Set, node string) {
 	s.relabel()
 	for run, list := range byRun {
 		some := ranks.Of(list...)
+		dying := s.dying(some)
+		fail(dying, errDying)
+		if some = some.Minus(dying); some.Empty() {
+			continue
+		}
 		if err := g.Exec(s.ctx, some, run.spec); err != nil {
 			fail(some, err)
 			continue
+		}
+		if dying = s.dying(some); !dying.Empty() { // who ended them found nothing to signal
+			_ = g.Signal(s.ctx, dying, "KILL") // who is gone needs none
 		}
 		s.sayNodes("restarted", some)
 		s.mu.Lock()
@@ -186,6 +195,22 @@ func (s *Session) retry(g Gang, set ranks.Set, node string) {
 			}
 		}
 	}
+}
+
+// errDying is why a task is not run anew that was lost.
+var errDying = errors.New("it was to end, and is not run anew")
+
+// dying are those of set that are to end.
+func (s *Session) dying(set ranks.Set) ranks.Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var dying []int
+	for r := range set.All() {
+		if s.tasks[r].dying {
+			dying = append(dying, r)
+		}
+	}
+	return ranks.Of(dying...)
 }
 
 // An ended is how a task ended, as wait says it.

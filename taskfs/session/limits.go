@@ -239,7 +239,7 @@ func (h *halt) metLocked(s *Session) (met bool, why string) {
 	}
 	h.done = true
 	for r := range s.tasks {
-		s.tasks[r].dying = true // and is not run anew
+		s.tasks[r].dying = true
 	}
 	return true, why
 }

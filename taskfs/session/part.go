@@ -250,6 +250,11 @@ func (p *Part) signal(ctx context.Context, name string) error {
 		started = started || p.s.tasks[r].run != nil
 	}
 	live := p.liveLocked()
+	if name == "KILL" { // those too that are lost, and would be run anew
+		for r := range live.All() {
+			p.s.tasks[r].dying = true
+		}
+	}
 	p.s.mu.Unlock()
 	switch {
 	case !started:

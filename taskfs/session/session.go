@@ -154,7 +154,7 @@ type taskState struct {
 	real    int64     // milliseconds that it took
 	began   time.Time // zero: it has not
 	heard   time.Time // last output; kept only for a deadline
-	dying   bool      // a deadline, or halt, has ended it
+	dying   bool      // a deadline, halt, or kill has ended it: it is not run anew
 	pending bool      // lost, and not fenced; or being run anew
 }
 
