@@ -3,7 +3,6 @@ package taskfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -463,44 +462,3 @@ func (n *dataFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	}
 	return &dataHandle{f: n.f, at: n.at, file: file, read: tree.Readable(mode), write: write}, nil
 }
-
-// A dataHandle is one open of a file.
-type dataHandle struct {
-	f           *folder
-	at          string
-	file        *os.File
-	read, write bool
-}
-
-// ReadAt reads from the file.
-func (h *dataHandle) ReadAt(p []byte, off int64) (int, error) {
-	if !h.read {
-		return 0, tree.ErrPermission
-	}
-	n, err := h.file.ReadAt(p, off)
-	if n > 0 || errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return n, errText(err)
-}
-
-// WriteAt writes to the file.
-func (h *dataHandle) WriteAt(p []byte, off int64) (int, error) {
-	if !h.write {
-		return 0, tree.ErrPermission
-	}
-	if err := h.f.may(); err != nil {
-		return 0, err
-	}
-	if off < 0 || off > h.f.most {
-		return 0, tree.ErrInvalid
-	}
-	if err := h.f.growTo(h.at, off+int64(len(p)), false); err != nil {
-		return 0, err
-	}
-	n, err := h.file.WriteAt(p, off)
-	return n, errText(err)
-}
-
-// Close ends the open.
-func (h *dataHandle) Close() error { return errText(h.file.Close()) }
