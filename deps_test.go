@@ -35,7 +35,7 @@ var layers = map[string][]string{
 
 	// Commands and fields of the files of a tree, and handles of such files.
 	"internal/lex":     {"tree"},
-	"internal/handles": {"tree", "hub"},
+	"internal/handles": {"tree", "hub", "internal/lex"},
 
 	// The second direction of a connection that carries 9P both ways.
 	"internal/both": {"internal/wire"},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"hubfs/internal/handles"
 	"hubfs/internal/lex"
 	"hubfs/tree"
 )
@@ -48,7 +49,7 @@ func (d *dir) add(kids ...child) {
 
 // Lookup finds a child, or what NAME@… means of a hub.
 func (d *dir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
-	base, at, err := splitPlace(name)
+	base, at, err := handles.SplitPlace(name)
 	if err != nil {
 		return nil, err
 	}
@@ -66,15 +67,15 @@ func (d *dir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 }
 
 // viewOf returns the node that name, which is k's and says at, stands for.
-func viewOf(k tree.Node, name string, at place) (tree.Node, error) {
-	if at == (place{}) {
+func viewOf(k tree.Node, name string, at handles.Place) (tree.Node, error) {
+	if at == (handles.Place{}) {
 		return k, nil
 	}
 	f, ok := k.(*hubFile)
 	switch {
 	case !ok:
 		return nil, tree.ErrNotExist
-	case at.kind == times:
+	case at.Kind == handles.Times:
 		return &timesFile{f: f, name: name}, nil
 	}
 	return &hubView{f: f, name: name, at: at}, nil
@@ -146,7 +147,7 @@ func (d *dir) createHub(c *tree.Caller, name string, perm uint32, mode uint8) (*
 	// name for themselves knows who has it. Nobody waits on a hub that nobody has
 	// found, so this calls nobody.
 	f.countOpenLocked(1)
-	h := f.handle(c, mode, place{}, false)
+	h := f.handle(c, mode, handles.Place{}, false)
 	d.linkLocked(f)
 	f.sayLocked("hub new")
 	d.fs.unlock()

@@ -146,10 +146,10 @@ func (f *hubFile) Stat() tree.Info {
 
 // Open opens the hub at its oldest byte, or at its end in trunc mode.
 func (f *hubFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
-	return f.open(c, mode, place{})
+	return f.open(c, mode, handles.Place{})
 }
 
-func (f *hubFile) open(c *tree.Caller, mode uint8, at place) (tree.Handle, error) {
+func (f *hubFile) open(c *tree.Caller, mode uint8, at handles.Place) (tree.Handle, error) {
 	if err := f.opened(); err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (f *hubFile) countOpenLocked(n int) {
 }
 
 // handle makes the handle of an open that is counted already.
-func (f *hubFile) handle(c *tree.Caller, mode uint8, at place, looksOn bool) *hubHandle {
+func (f *hubFile) handle(c *tree.Caller, mode uint8, at handles.Place, looksOn bool) *hubHandle {
 	if mode&tree.OpenTrunc != 0 && f.fs.cfg.Zap {
 		f.hub.Clear()
 	}
@@ -196,25 +196,12 @@ func (f *hubFile) handle(c *tree.Caller, mode uint8, at place, looksOn bool) *hu
 		o := f.fs.readerOf(c)
 		o.Lazy = tree.Writable(mode)
 		o.Onlooker = looksOn
-		h.r = &handles.Cursor{R: f.hub.NewReader(at.start(), o)}
+		h.r = &handles.Cursor{R: f.hub.NewReader(at.Start(), o)}
 	}
 	if tree.Writable(mode) {
-		h.w = f.hub.NewWriter(at.kind == addressed)
+		h.w = f.hub.NewWriter(at.Kind == handles.Addressed)
 	}
 	return h
-}
-
-// start says to package hub where to begin.
-func (at place) start() hub.Start {
-	switch at.kind {
-	case fromEnd:
-		return hub.FromEnd
-	case fromBack:
-		return hub.Back(at.back)
-	case addressed:
-		return hub.Addressed
-	}
-	return hub.FromOldest
 }
 
 // closed counts an open out.
@@ -275,14 +262,14 @@ func (f *hubFile) goLocked() {
 type hubView struct {
 	f    *hubFile
 	name string
-	at   place
+	at   handles.Place
 }
 
 // Stat describes the hub under the name of the view.
 func (v *hubView) Stat() tree.Info {
 	info := v.f.Stat()
 	info.Name = v.name
-	info.Path += uint64(v.at.kind)
+	info.Path += uint64(v.at.Kind)
 	return info
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -90,47 +89,4 @@ func checkShellName(name string) error {
 // shellFiles returns the names of the files that shell name has at the root.
 func shellFiles(name string) [4]string {
 	return [...]string{name + sufStdin, name + sufStdout, name + sufStderr, name + sufNote}
-}
-
-// A place says where in a hub an open begins.
-type place struct {
-	kind placeKind
-	back int64 // for fromBack: bytes before the end
-}
-
-type placeKind int
-
-const (
-	fromStart placeKind = iota // NAME
-	fromEnd                    // NAME@end
-	fromBack                   // NAME@-N
-	addressed                  // NAME@
-	times                      // NAME@times, a file besides the hub
-)
-
-// splitPlace takes NAME, NAME@, NAME@end, NAME@-N and NAME@times apart.
-func splitPlace(s string) (name string, at place, err error) {
-	name, pos, ok := strings.Cut(s, "@")
-	switch {
-	case !ok:
-		return name, place{}, nil
-	case pos == "":
-		return name, place{kind: addressed}, nil
-	case pos == "end":
-		return name, place{kind: fromEnd}, nil
-	case pos == "times":
-		return name, place{kind: times}, nil
-	}
-	if digits, ok := strings.CutPrefix(pos, "-"); ok && onlyDigits(digits) {
-		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil { // more than can be: all there is
-			n = 1<<63 - 1
-		}
-		return name, place{kind: fromBack, back: n}, nil
-	}
-	return "", place{}, fmt.Errorf("place %q of %s: expected @, @end, @-N or @times: %w", "@"+lex.Clip(pos), lex.Clip(name), tree.ErrNotExist)
-}
-
-func onlyDigits(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
 }

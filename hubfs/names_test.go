@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"hubfs/internal/handles"
 	"hubfs/tree"
 )
 
@@ -127,32 +128,32 @@ func TestSplitPlace(t *testing.T) {
 	for _, c := range []struct {
 		in   string
 		name string
-		at   place
+		at   handles.Place
 		bad  bool
 	}{
-		{"a", "a", place{}, false},
-		{"a@", "a", place{kind: addressed}, false},
-		{"a@end", "a", place{kind: fromEnd}, false},
-		{"a@times", "a", place{kind: times}, false},
-		{"a@-0", "a", place{kind: fromBack}, false},
-		{"a@-12", "a", place{kind: fromBack, back: 12}, false},
-		{"a@-99999999999999999999", "a", place{kind: fromBack, back: 1<<63 - 1}, false},
-		{"a@-", "", place{}, true},
-		{"a@--1", "", place{}, true},
-		{"a@-+1", "", place{}, true},
-		{"a@-1x", "", place{}, true},
-		{"a@12", "", place{}, true},
-		{"a@time", "", place{}, true},
-		{"a@END", "", place{}, true},
-		{"a@@", "", place{}, true},
-		{"a@end@", "", place{}, true},
+		{"a", "a", handles.Place{}, false},
+		{"a@", "a", handles.Place{Kind: handles.Addressed}, false},
+		{"a@end", "a", handles.Place{Kind: handles.FromEnd}, false},
+		{"a@times", "a", handles.Place{Kind: handles.Times}, false},
+		{"a@-0", "a", handles.Place{Kind: handles.FromBack}, false},
+		{"a@-12", "a", handles.Place{Kind: handles.FromBack, Back: 12}, false},
+		{"a@-99999999999999999999", "a", handles.Place{Kind: handles.FromBack, Back: 1<<63 - 1}, false},
+		{"a@-", "", handles.Place{}, true},
+		{"a@--1", "", handles.Place{}, true},
+		{"a@-+1", "", handles.Place{}, true},
+		{"a@-1x", "", handles.Place{}, true},
+		{"a@12", "", handles.Place{}, true},
+		{"a@time", "", handles.Place{}, true},
+		{"a@END", "", handles.Place{}, true},
+		{"a@@", "", handles.Place{}, true},
+		{"a@end@", "", handles.Place{}, true},
 	} {
-		name, at, err := splitPlace(c.in)
+		name, at, err := handles.SplitPlace(c.in)
 		if name != c.name || at != c.at || (err != nil) != c.bad {
-			t.Errorf("splitPlace(%q) = %q, %v, %v", c.in, name, at, err)
+			t.Errorf("handles.SplitPlace(%q) = %q, %v, %v", c.in, name, at, err)
 		}
 		if c.bad && !errors.Is(err, tree.ErrNotExist) {
-			t.Errorf("splitPlace(%q): %v", c.in, err)
+			t.Errorf("handles.SplitPlace(%q): %v", c.in, err)
 		}
 	}
 }
@@ -170,7 +171,7 @@ func TestErrorsOfLongNamesSayAll(t *testing.T) {
 	}
 	_, _, discarded := f.try(4, 1)
 	gap := f.writeAt("x", 21)
-	_, _, place := splitPlace(strings.Repeat("n", MaxName) + "@here")
+	_, _, place := handles.SplitPlace(strings.Repeat("n", MaxName) + "@here")
 	for _, c := range []struct {
 		err  error
 		want string

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hubfs/hubfs/internal/conduit"
+	"hubfs/internal/handles"
 	"hubfs/internal/lex"
 	"hubfs/shellctl"
 	"hubfs/tree"
@@ -21,9 +22,9 @@ type pipe struct {
 	fs    *FS
 	id    int
 	owner string
-	at    place    // where in from it begins
-	argv  []string // nil: a plain copy
-	ends  bool     // to ends with it
+	at    handles.Place // where in from it begins
+	argv  []string      // nil: a plain copy
+	ends  bool          // to ends with it
 
 	gone chan struct{} // closed when it has ended
 
@@ -170,7 +171,7 @@ func (p *pipe) join(from, to *hubFile) (*conduit.Conduit, *pipeSource, error) {
 		return nil, nil, err
 	}
 	read := &pipeSource{h: from.handle(c, tree.OpenRead, p.at, false)}
-	write := &pipeSink{h: to.handle(c, tree.OpenWrite, place{}, false)}
+	write := &pipeSink{h: to.handle(c, tree.OpenWrite, handles.Place{}, false)}
 	ends := conduit.Ends{From: read, To: write, Mark: p.mark, Say: p.say}
 	if p.argv == nil {
 		return conduit.Plain(ends), read, nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hubfs/internal/handles"
 	"hubfs/internal/lex"
 	"hubfs/tree"
 )
@@ -15,7 +16,7 @@ const pipeUsage = "[-e] FROM[@end|@-N] [-- CMD ARG... --] TO"
 // pipeOptions are the arguments of the word pipe.
 type pipeOptions struct {
 	from, to string
-	at       place
+	at       handles.Place
 	argv     []string // nil: none
 	ends     bool
 }
@@ -44,11 +45,11 @@ func parsePipe(args []string) (pipeOptions, error) {
 		o.argv = args[2 : n-2]
 	}
 	var err error
-	if o.from, o.at, err = splitPlace(args[0]); err != nil {
+	if o.from, o.at, err = handles.SplitPlace(args[0]); err != nil {
 		return fail("%v", err)
 	}
-	switch o.at.kind {
-	case fromStart, fromEnd, fromBack:
+	switch o.at.Kind {
+	case handles.FromStart, handles.FromEnd, handles.FromBack:
 	default:
 		return fail("%q is not where a pipe can begin", lex.Clip(args[0]))
 	}

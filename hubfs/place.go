@@ -1,8 +1,9 @@
 package hubfs
 
-import "hubfs/internal/lex"
-
-import "hubfs/hub"
+import (
+	"hubfs/hub"
+	"hubfs/internal/lex"
+)
 
 // The host of a shell reads NAME0 as anybody would, and may lose its connection,
 // and with that its reader, at any time. What was typed must then stay for it,

@@ -2,6 +2,7 @@ package hubfs
 
 import (
 	"hubfs/hub"
+	"hubfs/internal/handles"
 	"hubfs/taskfs"
 	"hubfs/tree"
 )
@@ -110,11 +111,11 @@ func (s stream) Hub() *hub.Hub { return s.f.hub }
 // Node returns the hub as it is opened by a name: its last element, or that and
 // where to begin.
 func (s stream) Node(name string) (tree.Node, error) {
-	_, at, err := splitPlace(name)
+	_, at, err := handles.SplitPlace(name)
 	if err != nil {
 		return nil, err
 	}
-	if at == (place{}) {
+	if at == (handles.Place{}) {
 		return &hubView{f: s.f, name: name}, nil
 	}
 	return viewOf(s.f, name, at)

@@ -3,6 +3,7 @@ package hubfs
 import (
 	"strings"
 
+	"hubfs/internal/handles"
 	"hubfs/tree"
 )
 
@@ -51,7 +52,7 @@ func ruleLocked(n tree.Node) rule {
 		}
 	case *hubView:
 		r := ruleLocked(n.f)
-		if n.f.input && n.at.kind == addressed { // which tells whether bytes are the same
+		if n.f.input && n.at.Kind == handles.Addressed { // which tells whether bytes are the same
 			r.write = own
 		}
 		return r

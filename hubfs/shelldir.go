@@ -94,7 +94,7 @@ func (d *shellDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 		n, err := d.shell.input(c, name)
 		return d.fs.find(c, n, err)
 	}
-	base, at, err := splitPlace(name)
+	base, at, err := handles.SplitPlace(name)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (d *shellDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	if !ok {
 		return nil, tree.ErrNotExist
 	}
-	if v, ok := k.(*hubView); ok && at != (place{}) {
+	if v, ok := k.(*hubView); ok && at != (handles.Place{}) {
 		k = v.f
 	}
 	n, err := viewOf(k, name, at)

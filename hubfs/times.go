@@ -19,7 +19,7 @@ type timesFile struct {
 func (t *timesFile) Stat() tree.Info {
 	info := t.f.Stat()
 	info.Name = t.name
-	info.Path += uint64(times)
+	info.Path += uint64(handles.Times)
 	info.Mode &= 0o444
 	info.Length = 0
 	return info

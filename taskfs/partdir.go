@@ -274,14 +274,14 @@ func (d *byNodeDir) Lookup(c *tree.Caller, name string) (tree.Node, error) {
 	if err := maySee(c); err != nil {
 		return nil, err
 	}
-	base, at, err := splitPlace(name)
+	base, at, err := splitView(name)
 	if err != nil || !d.sl.session.Has(base) {
 		return nil, tree.ErrNotExist
 	}
 	return d.file(base, name, at), nil
 }
 
-func (d *byNodeDir) file(base, name string, at place) tree.Node {
+func (d *byNodeDir) file(base, name string, at handles.Place) tree.Node {
 	s := d.sl.session
 	return &viewFile{meta: d.sl.meta("out/bynode/", name, 0o444), sl: d.sl, part: s.Whole(), at: at, label: "out/bynode/" + base,
 		open: func() (*hub.Hub, func(), error) { return s.ViewOf(base, gather.Stdout) }}
@@ -298,7 +298,7 @@ func (d *byNodeDir) List(c *tree.Caller) ([]tree.Info, error) {
 	var infos []tree.Info
 	for r := range d.sl.session.Size() {
 		name := strconv.Itoa(r)
-		infos = append(infos, d.file(name, name, place{}).Stat())
+		infos = append(infos, d.file(name, name, handles.Place{}).Stat())
 	}
 	return infos, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"hubfs/hub"
 	"hubfs/internal/handles"
@@ -204,16 +203,25 @@ type viewFile struct {
 	meta
 	sl    *slot
 	part  *session.Part
-	at    place
+	at    handles.Place
 	label string
 	open  func() (*hub.Hub, func(), error) // what is read; nil: nothing can be
 	in    bool                             // it can be written
 }
 
+// splitView takes the name of a view apart, of whose bytes nobody notes the times.
+func splitView(name string) (base string, at handles.Place, err error) {
+	base, at, err = handles.SplitPlace(name)
+	if err == nil && at.Kind == handles.Times {
+		return "", handles.Place{}, fmt.Errorf("%s has no @times, which its session's streams have: %w", base, tree.ErrNotExist)
+	}
+	return base, at, err
+}
+
 // partStream is streamFile for a part of a session, whose streams are made of those
 // of its tasks when somebody opens them.
 func (d *partDir) partStream(base, name string) (tree.Node, error) {
-	_, at, err := splitPlace(name)
+	_, at, err := splitView(name)
 	if err != nil {
 		return nil, err
 	}
@@ -254,14 +262,14 @@ func (f *viewFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	if f.sl.session.Released() {
 		return nil, gang.ErrReleased
 	}
-	h := &viewHandle{f: f, ends: write && f.at.kind != addressed}
+	h := &viewHandle{f: f, ends: write && f.at.Kind != handles.Addressed}
 	if read {
 		out, release, err := f.open()
 		if err != nil {
 			return nil, err
 		}
 		o := hub.ReaderOptions{Label: c.User + " " + c.Addr, Lazy: write}
-		h.r, h.release = &handles.Cursor{R: out.NewReader(f.at.start(), o)}, release
+		h.r, h.release = &handles.Cursor{R: out.NewReader(f.at.Start(), o)}, release
 	}
 	if write {
 		in, err := f.part.Input()
@@ -273,7 +281,7 @@ func (f *viewFile) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 			h.closeReader()
 			return nil, err
 		}
-		h.w = in.NewWriter(f.at.kind == addressed)
+		h.w = in.NewWriter(f.at.Kind == handles.Addressed)
 	}
 	f.sl.session.Opened(f.part, 1)
 	return h, nil
@@ -359,53 +367,4 @@ func (f *viewFile) errorText(err error) error {
 		return fmt.Errorf("%s has ended", name)
 	}
 	return fmt.Errorf("%s: %w", name, err)
-}
-
-// A place says where in a stream an open begins.
-type place struct {
-	kind placeKind
-	back int64
-}
-
-type placeKind int
-
-const (
-	fromStart placeKind = iota // NAME
-	fromEnd                    // NAME@end
-	fromBack                   // NAME@-N
-	addressed                  // NAME@
-)
-
-// splitPlace takes NAME, NAME@, NAME@end and NAME@-N apart.
-func splitPlace(s string) (name string, at place, err error) {
-	name, pos, ok := strings.Cut(s, "@")
-	switch {
-	case !ok:
-		return name, place{}, nil
-	case pos == "":
-		return name, place{kind: addressed}, nil
-	case pos == "end":
-		return name, place{kind: fromEnd}, nil
-	}
-	if digits, ok := strings.CutPrefix(pos, "-"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" {
-		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil { // more than can be: all there is
-			n = 1<<63 - 1
-		}
-		return name, place{kind: fromBack, back: n}, nil
-	}
-	return "", place{}, fmt.Errorf("expected @, @end or @-N: %w", tree.ErrNotExist)
-}
-
-// start says to package hub where to begin.
-func (at place) start() hub.Start {
-	switch at.kind {
-	case fromEnd:
-		return hub.FromEnd
-	case fromBack:
-		return hub.Back(at.back)
-	case addressed:
-		return hub.Addressed
-	}
-	return hub.FromOldest
 }

@@ -143,7 +143,7 @@ type plainStream struct {
 func (s *plainStream) Hub() *hub.Hub { return s.hub }
 
 func (s *plainStream) Node(name string) (tree.Node, error) {
-	_, at, err := splitPlace(name)
+	_, at, err := handles.SplitPlace(name)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (s *plainStream) Close() {
 
 type plainNode struct {
 	s    *plainStream
-	at   place
+	at   handles.Place
 	name string
 }
 
@@ -169,10 +169,10 @@ func (n *plainNode) Stat() tree.Info {
 func (n *plainNode) Open(c *tree.Caller, mode uint8) (tree.Handle, error) {
 	h := &plainHandle{}
 	if tree.Readable(mode) {
-		h.r = &handles.Cursor{R: n.s.hub.NewReader(n.at.start(), hub.ReaderOptions{})}
+		h.r = &handles.Cursor{R: n.s.hub.NewReader(n.at.Start(), hub.ReaderOptions{})}
 	}
 	if tree.Writable(mode) {
-		h.w = n.s.hub.NewWriter(n.at.kind == addressed)
+		h.w = n.s.hub.NewWriter(n.at.Kind == handles.Addressed)
 	}
 	return h, nil
 }
