@@ -121,6 +121,9 @@ func TestALoopIsRefused(t *testing.T) {
 	n.start("root", "")
 	n.start("inner", "root")
 	n.start("leaf", "inner")
+	if got := n.pwd("root", 1); got != "/leaf" { // now all have heard who is above them
+		t.Fatalf("a task ran in %s", got)
+	}
 	if err := n.ctl("leaf", "add unix!"+n.w.socket("root")); err == nil || !strings.Contains(err.Error(), "loop") {
 		t.Errorf("the root below a leaf: %v", err)
 	}
