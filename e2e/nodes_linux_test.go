@@ -96,13 +96,16 @@ func family(t *testing.T) *nodes {
 // stopped, or however the session ends: two heartbeats later nothing of it
 // runs that should not.
 func TestNoOrphans(t *testing.T) {
+	// Its parts wait, mostly, and do so side by side.
 	t.Run("the client", func(t *testing.T) {
+		t.Parallel()
 		n := family(t)
 		s := n.session("root")
 		noOrphans(t, "the client is gone", s.running(6), func() { s.tree.c.conn.Close() })
 	})
 	for _, sig := range []string{"KILL", "STOP"} {
 		t.Run("the root "+sig, func(t *testing.T) {
+			t.Parallel()
 			n := family(t)
 			all := n.session("root").running(6)
 			noOrphans(t, "the root "+sig, all, func() { n.by["root"].signal(sig) })
@@ -115,6 +118,7 @@ func TestNoOrphans(t *testing.T) {
 		"cut": proxy.Cut, "reset": proxy.Reset, "blackhole": proxy.Blackhole, "silent up": proxy.SilentUp, "silent down": proxy.SilentDown,
 	} {
 		t.Run("the link "+name, func(t *testing.T) {
+			t.Parallel()
 			n := newNodes(t, "--heartbeat", beat().String())
 			n.start("root", "")
 			p, err := proxy.Listen("tcp", "127.0.0.1:0", "unix", n.w.socket("root"))
@@ -150,6 +154,7 @@ func TestNoOrphans(t *testing.T) {
 	for _, sig := range []string{"KILL", "STOP"} {
 		for _, victim := range []string{"inner", "leaf1"} {
 			t.Run(victim+" "+sig, func(t *testing.T) {
+				t.Parallel()
 				n := family(t)
 				s := n.session("root")
 				all := s.running(6) // two each
@@ -185,6 +190,7 @@ func TestNoOrphans(t *testing.T) {
 		}
 	}
 	t.Run("ssh", func(t *testing.T) {
+		t.Parallel()
 		n := newNodes(t, "--heartbeat", beat().String())
 		sshd := n.w.there(true).sshd()
 		n.start("root", "")
@@ -208,11 +214,13 @@ func TestNoOrphans(t *testing.T) {
 		sshd.hangUp() // which ssh keeps for who comes later
 	})
 	t.Run("release", func(t *testing.T) {
+		t.Parallel()
 		n := family(t)
 		s := n.session("root")
 		noOrphans(t, "released", s.running(6), s.ctl.close)
 	})
 	t.Run("the root ends", func(t *testing.T) {
+		t.Parallel()
 		n := family(t)
 		all := n.session("root").running(6)
 		noOrphans(t, "the root ends", all, func() { n.by["root"].signal("TERM") })
