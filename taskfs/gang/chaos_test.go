@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -157,9 +158,7 @@ func (c *chaos) run() {
 }
 
 // stuck is called when sessions do not end though all is well. It says what is
-
 // known of them, and gives up.
-
 func (c *chaos) stuck() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -172,6 +171,8 @@ func (c *chaos) stuck() {
 		}
 	}
 	c.t.Errorf("there run %v", c.f.w.Running())
+	stacks := make([]byte, 16<<20)
+	c.t.Logf("%s", stacks[:runtime.Stack(stacks, true)])
 	c.end()
 }
 

@@ -1,6 +1,7 @@
 package gang
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -221,6 +222,29 @@ func TestWhatIsLostWhileOthersReserve(t *testing.T) {
 			t.Errorf("states: %s", got)
 		}
 		release(t, g)
+	})
+}
+
+// TestWhoIsGoneIsNotWaitedFor, though it was there when it was to be asked.
+func TestWhoIsGoneIsNotWaitedFor(t *testing.T) {
+	planted(t, func(t *testing.T, f *forest) {
+		top, _ := f.flat(1)
+		c := top.Cluster().Children()[0]
+		if err := f.named("leaf1").Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // it was lost, and fenced
+		d, err := Want{N: 1}.request("top")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		r := top.join(c)
+		defer r.leave()
+		if _, err := r.offer(ctx, &d); err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it was asked, and answered %v", err)
+		}
 	})
 }
 

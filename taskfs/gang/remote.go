@@ -108,11 +108,16 @@ func (r *remote) send() {
 		f := r.queue[0]
 		r.queue = r.queue[1:]
 		r.mu.Unlock()
-		// An error means that the link has ended; Lost is called then.
+		// An error means that the link has ended; Lost is called then. But that may
+		// have been before we joined a session, and who asks would wait for ever.
 		if err := r.child.Send(context.Background(), f); err != nil {
 			r.mu.Lock()
 			r.queue = nil
+			reserved := r.reserved
 			r.mu.Unlock()
+			if !reserved {
+				r.lose()
+			}
 			return
 		}
 	}
