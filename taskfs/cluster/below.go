@@ -89,6 +89,9 @@ func (n *Node) admit(l frame.Link, h hello) (c *Child, err error) {
 	if err := n.noLoopLocked(h.Info); err != nil {
 		return nil, err
 	}
+	if err := n.onceLocked(h.Info); err != nil {
+		return nil, err
+	}
 	m := n.members[h.Info.Name]
 	if m == nil {
 		n.forgetLocked()
@@ -128,6 +131,17 @@ func (n *Node) noLoopLocked(i Info) error {
 		path += ", " + a.Name
 		if a.Instance == i.Instance {
 			return fmt.Errorf("%w: %s is above already: %s", ErrLoop, i.Name, path)
+		}
+	}
+	return nil
+}
+
+// onceLocked refuses a node that is here under another name: its slots would
+// be counted twice, and to take the one away would not take the other.
+func (n *Node) onceLocked(i Info) error {
+	for name, m := range n.members {
+		if c := m.now; name != i.Name && c != nil && c.state.live() && c.info.Instance == i.Instance {
+			return fmt.Errorf("this node is here already, as %s, at %s: remove that first to call it %s", name, c.Addr(), i.Name)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"hubfs/taskfs/frame"
 )
@@ -25,6 +26,34 @@ func TestWhoMayNotJoinHearsWhy(t *testing.T) {
 			t.Errorf("Refuse: %v", err)
 		}
 		if c := up.Children(); len(c) != 0 {
+			t.Errorf("children: %v", c)
+		}
+	})
+}
+
+// TestANodeIsBelowOnce: under a second name its slots would count twice.
+func TestANodeIsBelowOnce(t *testing.T) {
+	world(t, func(t *testing.T) {
+		up, low := start(t, "up"), start(t, "low")
+		join(up, low)
+		alias := start(t, "alias", func(o *Options) { o.Info.Instance = low.Info().Instance })
+		var err error
+		select {
+		case err = <-join(up, alias).below:
+		case <-time.After(time.Second): // it is a child
+		}
+		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "here already, as low, at pipe: remove that first to call it alias") {
+			t.Fatalf("a second name: %v", err)
+		}
+		if c := up.Children(); len(c) != 1 {
+			t.Errorf("children: %v", c)
+		}
+		if err := up.Remove("low"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		join(up, alias)
+		if c := up.Children(); len(c) != 1 || c[0].Name() != "alias" {
 			t.Errorf("children: %v", c)
 		}
 	})
