@@ -243,7 +243,8 @@ func TestCtrlCShowsStateAndTwiceKills(t *testing.T) {
 	stdout, stderr := &spy{word: "first words", seen: shown}, &spy{word: "Ctrl-C again", seen: asked}
 	a := &app{stdin: strings.NewReader(""), stdout: stdout, stderr: stderr}
 	code := a.run([]string{"-s", r.Addr, "run", "--no-input", "-n", "2", "sleep", "9"})
-	if code != 130 || stdout.String() != "first words\nlast words\n" || !strings.Contains(stderr.String(), ": 0 of 2 done, 2 running, slowest node[1-2] ") {
+	if code != 130 || stdout.String() != "first words\nlast words\n" || !strings.Contains(stderr.String(), ": 0 of 2 done, 2 running, slowest node[1-2] ") ||
+		!strings.Contains(stderr.String(), "\nhub: job remote/0 was ended: 2 of 2 done, 2 failed, ") {
 		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
 	}
 }

@@ -220,6 +220,11 @@ func (v *view) follow(ctx context.Context, start func(context.Context) error) er
 	}
 	switch {
 	case killed != nil:
+		select {
+		case <-done: // who has ended it wants to know that it has
+			v.say("job %s was ended: %s", v.job.Name(), v.tally.State(time.Now()))
+		default:
+		}
 		return killed
 	case errors.Is(err, syscall.EPIPE): // who reads our output has left
 		return session.SignalError{Signal: syscall.SIGPIPE}
