@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -37,6 +38,16 @@ type worldKey struct{}
 func scriptWorld(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
 var scriptCmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	// named VAR: what was printed last is a name, and the variable's value from now
+	// on. The number of a session is free again only when nothing runs any more
+	// that was called so.
+	"named": func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: named VAR")
+		}
+		ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+	},
+
 	// exits CODE PROGRAM ARG…: run it; its exit status is CODE.
 	"exits": func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) < 2 {
